@@ -1,0 +1,59 @@
+# Plain verbs. `make run` needs Python 3.11+ and nothing else; see README.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ROUNDS ?= 500
+
+# A path with spaces is fine: every path below is relative to this folder.
+.PHONY: setup setup-test run demo test lint types bench races ci lock clean wheel
+
+setup: $(VENV)/.ready
+setup-test: $(VENV)/.ready-test
+
+$(VENV)/.ready: requirements.lock setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Switchyard needs Python 3.11 or newer; set PYTHON=/path/to/it.")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "Install the venv module (Debian: apt-get install python3-venv)."; exit 1; }
+	@echo "Installing pinned packages into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready requirements-test.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-test.lock
+	@touch $@
+
+run: setup
+	@SWITCHYARD_DATA_DIR="$${SWITCHYARD_DATA_DIR:-./var}" exec $(BIN)/python -m webapp.cli run
+
+demo: setup
+	@SWITCHYARD_DATA_DIR="$${SWITCHYARD_DATA_DIR:-./var/demo}" exec $(BIN)/python -m webapp.cli demo
+
+test: setup-test
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: setup-test
+	@$(BIN)/python tests/lint.py
+
+types: setup-test
+	@$(BIN)/mypy
+
+races: setup-test
+	@ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests -k race
+
+bench: setup-test
+	@$(BIN)/python -m tests.bench
+
+ci:
+	@bash .ci/run
+
+wheel: setup-test
+	@$(BIN)/python -m pip wheel -q --no-deps -w dist .
+
+# Needs pip-tools on the path; the locks carry hashes and no addresses.
+LOCK := pip-compile -q --strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header --no-annotate
+lock:
+	@$(LOCK) -o requirements.lock setup.cfg
+	@$(LOCK) --extra test -c requirements.lock -o requirements-test.lock setup.cfg
+
+clean:
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache

@@ -1,0 +1,95 @@
+"""One tree of refusals. What a caller did wrong, or what stands in the way, as a sentence a person can act on.
+
+Doors translate them: `status` is the HTTP status, `code` the word that scripts read (docs: the REST error table).
+"""
+
+
+class Refusal(Exception):
+    """The request cannot be carried out."""
+
+    status = 422
+    code = "invalid"
+
+    def __init__(self, sentence: str | None = None, **fields: str) -> None:
+        """`fields` maps the name of each field at fault to a sentence of its own."""
+        self.fields = fields
+        super().__init__(sentence or next(iter(fields.values()), None) or (self.__doc__ or "").strip())
+
+
+class Malformed(Refusal):
+    """The request could not be read."""
+
+    status, code = 400, "malformed"
+
+
+class NotSignedIn(Refusal):
+    """Send a valid access token: Authorization: Bearer <token>."""
+
+    status, code = 401, "not_signed_in"
+
+
+class Forbidden(Refusal):
+    """You have no right to do this."""
+
+    status, code = 403, "forbidden"
+
+
+class NotFound(Refusal):
+    """There is no such thing here, or it is not yours to see."""
+
+    status, code = 404, "not_found"
+
+
+class Conflict(Refusal):
+    """The thing is not in a state that allows this."""
+
+    status, code = 409, "wrong_state"
+
+
+class WrongState(Conflict):
+    """The thing is not in a state that allows this."""
+
+
+class LostRace(Conflict):
+    """Somebody else was faster. Nothing was changed by this request."""
+
+    code = "lost_race"
+
+
+class AlreadyDecided(Conflict):
+    """This was already decided."""
+
+    code = "already_decided"
+
+
+class TooLarge(Refusal):
+    """The request is too large."""
+
+    status, code = 413, "too_large"
+
+
+class Invalid(Refusal):
+    """Something in the request is not acceptable."""
+
+
+class NameTaken(Refusal):
+    """This name is taken."""
+
+    code = "name_taken"
+
+
+class RateLimited(Refusal):
+    """Too many tries."""
+
+    status, code = 429, "rate_limited"
+
+    def __init__(self, sentence: str | None = None, *, retry_after: int = 60) -> None:
+        """`retry_after` is in seconds."""
+        super().__init__(sentence)
+        self.retry_after = retry_after
+
+
+class DatabaseAway(Refusal):
+    """The database does not answer. Nothing was stored; try again in a moment."""
+
+    status, code = 503, "database_away"
