@@ -279,8 +279,13 @@ def test_our_own_pages_and_listed_origins_may_open_a_socket(origin):
 
 @pytest.mark.parametrize(
     "origin",
-    ["", "null", "http://hub.example", "https://hub.example:8443", "https://other.example", "http://localhost:9000"]
-    + [
+    [
+        "",
+        "null",
+        "http://hub.example",
+        "https://hub.example:8443",
+        "https://other.example",
+        "http://localhost:9000",
         "https://hub.example.evil.example",
         "https://hub.example@evil.example",
         "file:///",
