@@ -1,0 +1,90 @@
+"""Access tokens: what plugins and scripts sign in with. Shown once; only a public id and a digest are stored."""
+
+import hmac
+from datetime import datetime, timedelta
+
+from sqlalchemy import ForeignKey, String, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from models import passwords
+from models.base import Base, Born, Id, Time
+from models.errors import Invalid
+from models.user import User, check_name
+
+PREFIX = "sy"
+
+
+class AccessToken(Base):
+    """One token of one person: `sy_<public id>_<secret>`."""
+
+    __tablename__ = "access_tokens"
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    label: Mapped[str] = mapped_column(String(80))
+    public_id: Mapped[str] = mapped_column(String(32), unique=True)
+    secret_digest: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[Born]
+    last_used_at: Mapped[Time | None]
+    expires_at: Mapped[Time | None]
+    revoked_at: Mapped[Time | None]
+    user: Mapped["User"] = relationship("User", lazy="joined", innerjoin=True)
+
+    @classmethod
+    def create(
+        cls, session: Session, user: User, label: str, now: datetime, days: int | None = None
+    ) -> tuple["AccessToken", str]:
+        """A new token and its text, which exists nowhere else afterwards. `days` until it expires, None: never."""
+        if days is not None and not 1 <= days <= 3650:
+            raise Invalid(days="Give a number of days from 1 to 3650, or none for a token that does not expire.")
+        public_id, secret = passwords.new_secret()[:10].replace("_", "x").replace("-", "y"), passwords.new_secret()
+        token = cls(
+            user_id=user.id,
+            label=check_name(label, "label"),
+            public_id=public_id,
+            secret_digest=passwords.digest(secret),
+            expires_at=None if days is None else now + timedelta(days=days),
+        )
+        session.add(token)
+        session.flush()
+        return token, f"{PREFIX}_{public_id}_{secret}"
+
+    @classmethod
+    def find(cls, session: Session, text: str, now: datetime) -> "AccessToken | None":
+        """The valid token with this text: not revoked, not expired, its owner still here. Notes its use."""
+        prefix, _, rest = text.strip().partition("_")
+        public_id, _, secret = rest.partition("_")
+        if prefix != PREFIX or not public_id or not secret or not text.isascii() or "\x00" in text:
+            return None
+        token = session.scalars(select(cls).where(cls.public_id == public_id)).first()
+        if token is None or not hmac.compare_digest(token.secret_digest, passwords.digest(secret)):
+            return None
+        if not token.is_valid(now):
+            return None
+        token._note_use(session, now)
+        return token
+
+    @classmethod
+    def of(cls, session: Session, user: User) -> list["AccessToken"]:
+        """The person's tokens, newest first; revoked ones too."""
+        return list(session.scalars(select(cls).where(cls.user_id == user.id).order_by(cls.id.desc()).limit(200)))
+
+    def is_valid(self, now: datetime) -> bool:
+        """Whether it opens the door at this time."""
+        expired = self.expires_at is not None and self.expires_at <= now
+        return self.revoked_at is None and not expired and self.user.removed_at is None
+
+    def revoke(self, now: datetime) -> None:
+        """Ends the token; a second time changes nothing."""
+        self.revoked_at = self.revoked_at or now
+
+    def _note_use(self, session: Session, now: datetime) -> None:
+        # Once a minute is exact enough for people, and spares a write per request.
+        stale = or_(AccessToken.last_used_at.is_(None), AccessToken.last_used_at < now - timedelta(minutes=1))
+        if self.last_used_at is None or self.last_used_at < now - timedelta(minutes=1):
+            session.execute(
+                update(AccessToken)
+                .where(AccessToken.id == self.id, stale)
+                .values(last_used_at=now)
+                .execution_options(synchronize_session=False)
+            )

@@ -1,0 +1,248 @@
+"""An AI that can be given work: who it is, how it is reached, and which of its sessions are there.
+
+Everything about presence is decided under one lock, the agent's row: subscribe, leave, unregister, reap, and the end
+of a grace window.
+"""
+
+import hashlib
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Select, String, Text, exists, or_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models import routing
+from models.agent_subscription import AgentSubscription, Left
+from models.base import Base, Born, Id, Time
+from models.broadcast import broadcast
+from models.creative import Creative, CreativeShare, Level
+from models.errors import Invalid, NotFound
+from models.holds_work import HoldsWork
+from models.task import Task
+from models.user import User, check_name
+
+CHANNEL_VENDOR, CHANNEL_MODEL = "anthropic", "claude-code"
+
+
+class AgentKind(StrEnum):
+    """How an agent is reached."""
+
+    PLUGIN = "plugin"
+    GATEWAY = "gateway"
+
+
+class Agent(HoldsWork, Base):
+    """An agent of one person: a plugin's, or one behind a gateway."""
+
+    __tablename__ = "agents"
+    __table_args__ = (
+        Index("ix_agents_owner_id", "owner_id"),
+        CheckConstraint("keep_seconds >= 0", name="keep_seconds"),
+        CheckConstraint("max_tasks IS NULL OR max_tasks > 0", name="max_tasks"),
+    )
+
+    id: Mapped[Id]
+    owner_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    # The name people call it by (@scout), and the one the wire shows for it.
+    handle: Mapped[str] = mapped_column(String(120))
+    name: Mapped[str] = mapped_column(String(160))
+    identity_key: Mapped[str] = mapped_column(String(120), unique=True)
+    vendor: Mapped[str] = mapped_column(String(40))
+    model: Mapped[str] = mapped_column(String(80))
+    routing_expression: Mapped[str | None] = mapped_column(Text)
+    keep_seconds: Mapped[int] = mapped_column(default=0)
+    max_tasks: Mapped[int | None]
+    gateway_id: Mapped[int | None] = mapped_column(BigInteger)
+    gateway_agent_id: Mapped[str | None] = mapped_column(String(120))
+    away_since: Mapped[Time | None]
+    created_at: Mapped[Born]
+    removed_at: Mapped[Time | None]
+
+    @property
+    def stream(self) -> str:
+        """Where its dispatches and its presence are broadcast."""
+        return f"agent:{self.id}"
+
+    @property
+    def is_channel_agent(self) -> bool:
+        """Whether it lives behind a plugin that speaks the agent channel."""
+        return self.kind == AgentKind.PLUGIN and self.vendor == CHANNEL_VENDOR and self.model == CHANNEL_MODEL
+
+    # -- who may see and use it --------------------------------------------------------------------------------
+
+    @classmethod
+    def usable_in(cls, creative_id: int) -> Select[tuple["Agent"]]:
+        """The agents that may work in a creative: those whose owner may give feedback there."""
+        rights = (Level.FEEDBACK, Level.ADMIN)
+        shared = select(CreativeShare.user_id).where(
+            CreativeShare.creative_id == creative_id,
+            CreativeShare.level.in_(rights),
+            CreativeShare.user_id.is_not(None),
+        )
+        owner = select(Creative.owner_id).where(Creative.id == creative_id).scalar_subquery()
+        return (
+            select(cls)
+            .where(cls.removed_at.is_(None), or_(cls.owner_id == owner, cls.owner_id.in_(shared)))
+            .order_by(cls.id)
+        )
+
+    @classmethod
+    def visible_to(cls, user: User) -> Select[tuple["Agent"]]:
+        """The person's own agents, and those of everybody with whom they share a creative."""
+        read = Creative.readable_by(user.id)
+        owners = select(Creative.owner_id).where(Creative.id.in_(read))
+        others = select(CreativeShare.user_id).where(
+            CreativeShare.creative_id.in_(read), CreativeShare.user_id.is_not(None)
+        )
+        seen = or_(cls.owner_id == user.id, cls.owner_id.in_(owners), cls.owner_id.in_(others))
+        return select(cls).where(cls.removed_at.is_(None), seen)
+
+    @classmethod
+    def seen_by(cls, session: Session, user: User, id: int) -> "Agent":
+        """The agent, looked up through the person who asks. Raises NotFound."""
+        found = session.scalars(cls.visible_to(user).where(cls.id == id)).first()
+        if found is None:
+            raise NotFound("There is no such agent, or you share nothing with its owner.")
+        return found
+
+    @classmethod
+    def owned_by(cls, session: Session, user_id: int, id: int) -> "Agent | None":
+        """The agent, if it is this person's own."""
+        return session.scalars(
+            select(cls).where(cls.id == id, cls.owner_id == user_id, cls.removed_at.is_(None))
+        ).first()
+
+    # -- what its owner decides --------------------------------------------------------------------------------
+
+    def change(self, session: Session, **values: Any) -> None:
+        """Sets routing_expression, keep_seconds or max_tasks. Raises Invalid with the field at fault."""
+        if "routing_expression" in values:
+            expression = (values["routing_expression"] or "").strip() or None
+            if expression is not None:
+                routing.check(expression)
+            self.routing_expression = expression
+        if "keep_seconds" in values:
+            self.keep_seconds = _whole(values["keep_seconds"], "keep_seconds", 0, 30 * 86400)
+        if "max_tasks" in values:
+            given = values["max_tasks"]
+            self.max_tasks = None if given is None else _whole(given, "max_tasks", 1, 10_000)
+        session.flush()
+        broadcast(session, "hub", "agents", agent=self.id)
+
+    # -- presence ----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def locked(cls, session: Session, *ids: int) -> list["Agent"]:
+        """These agents under their row locks, by ascending id, in one statement."""
+        query = select(cls).where(cls.id.in_(ids)).order_by(cls.id).with_for_update()
+        return list(session.scalars(query.execution_options(populate_existing=True)))
+
+    def subscribe(
+        self, session: Session, session_id: str | None, token: str, process_id: int | None, now: datetime
+    ) -> None:
+        """A session is here.
+
+        1. Lock the agent; drop silent rows; supersede the session's older rows; insert this one.
+        2. No row was live before: the agent is routable again, and whoever looks is told.
+        3. Judge the work that this session may serve, and ask that waiting topics are advanced.
+        """
+        found = AgentSubscription.subscribe(session, self.id, session_id, token, process_id)
+        if found.was_away:
+            _say_presence(session, self.id)
+        if found.has_work:
+            self.judge(session, session_id, token, now)
+            Task.mark_due(session, now, agent_id=self.id)
+
+    @classmethod
+    def unsubscribe(cls, session: Session, token: str) -> Left | None:
+        """A connection is gone: its row starts a grace window. None: someone newer owns the agent; nothing changes."""
+        left = AgentSubscription.unsubscribe(session, token)
+        if left is not None and not left.still_routable:
+            _say_presence(session, left.agent_id)
+        return left
+
+    def reap(self, session: Session, now: datetime) -> list[str]:
+        """Drops silent rows, under the lock; returns their tokens."""
+        dropped = AgentSubscription.drop_stale(session, self.id, now)
+        if dropped:
+            _say_presence(session, self.id)
+        return dropped
+
+    def end_grace(self, session: Session, row: AgentSubscription, now: datetime) -> None:
+        """The grace window of a dropped row is over; under the lock.
+
+        1. The same session is live again: only the row goes.
+        2. No other session is live or in its own window: all that the agent holds is released.
+        3. Others are: what was sent to this row goes to a sibling, what belongs to its session topic is released.
+        """
+        session.delete(row)
+        session.flush()
+        others = AgentSubscription.of(session, self.id)
+        live = [other for other in others if other.dropped_at is None]
+        if row.session_id is not None and any(other.session_id == row.session_id for other in live):
+            return
+        if not others:
+            self.release_held(session, now)
+        else:
+            self.release_of_session(session, row.session_id, row.token, now)
+        _say_presence(session, self.id)
+
+    def leave(self, session: Session, session_id: str | None, now: datetime) -> None:
+        """A session said goodbye and its rows are gone; under the lock. It never resumes: its work is cancelled."""
+        if AgentSubscription.live_of(session, self.id, now):
+            self.release_of_session(session, session_id, None, now, unregistered=True)
+            return
+        self.release_held(session, now, unregistered=True)
+        self.away_since = now
+        _say_presence(session, self.id)
+
+    def routable(self, session: Session, now: datetime) -> bool:
+        """Whether work may be delegated to it: asked of the live rows, never of a flag."""
+        return bool(
+            session.scalar(select(exists().where(AgentSubscription.agent_id == self.id, AgentSubscription.live(now))))
+        )
+
+    def why_not(self, routable: bool) -> str | None:
+        """Why it cannot take work now, in a sentence; None when it can."""
+        return None if routable else f"{self.handle} is not connected."
+
+    # -- identity ----------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def identity(user_id: int, agent_name: str) -> str:
+        """The key of one agent of one person: names that differ only in punctuation are different agents."""
+        normal = agent_name.strip().lower()
+        slug = re.sub(r"[^a-z0-9]+", "-", normal).strip("-")[:40] or "agent"
+        return f"u{user_id}-{slug}-{hashlib.sha256(normal.encode()).hexdigest()[:24]}"
+
+    @classmethod
+    def new_channel_agent(cls, session: Session, owner: User, agent_name: str) -> "Agent":
+        """A new agent behind a plugin. Raises Invalid (agent_name)."""
+        handle = check_name(agent_name, "agent_name", 120)
+        agent = cls(
+            owner_id=owner.id,
+            kind=AgentKind.PLUGIN,
+            handle=handle,
+            name=f"Claude Channel ({handle})",
+            identity_key=cls.identity(owner.id, agent_name),
+            vendor=CHANNEL_VENDOR,
+            model=CHANNEL_MODEL,
+        )
+        session.add(agent)
+        session.flush()
+        return agent
+
+
+def _say_presence(session: Session, id: int) -> None:
+    # Only when `routable` flips or a window ends: commits that notify are serialised.
+    broadcast(session, f"agent:{id}", "presence", agent=id)
+    broadcast(session, "hub", "presence", agent=id)
+
+
+def _whole(given: Any, field: str, low: int, high: int) -> int:
+    if isinstance(given, bool) or not isinstance(given, int) or not low <= given <= high:
+        raise Invalid(**{field: f"Give a whole number from {low} to {high:,}."})
+    return given

@@ -1,0 +1,52 @@
+"""One row a process of this hub: where it runs and when it was last heard."""
+
+import os
+import socket
+from datetime import datetime, timedelta
+
+from sqlalchemy import String, delete, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Base, Born, Id, Time
+
+SEEN_WITHIN = timedelta(seconds=20)
+
+
+class Process(Base):
+    """A web process. Subscriptions name the process whose socket they are."""
+
+    __tablename__ = "processes"
+
+    id: Mapped[Id]
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int]
+    started_at: Mapped[Born]
+    seen_at: Mapped[Time]
+
+    @classmethod
+    def start(cls, session: Session, now: datetime) -> "Process":
+        """This process, as a new row."""
+        process = cls(host=socket.gethostname()[:255], pid=os.getpid(), seen_at=now)
+        session.add(process)
+        session.flush()
+        return process
+
+    @classmethod
+    def beat(cls, session: Session, id: int, now: datetime) -> None:
+        """Says that the process lives."""
+        session.execute(update(cls).where(cls.id == id).values(seen_at=now))
+
+    @classmethod
+    def stop(cls, session: Session, id: int) -> None:
+        """Takes the row out: the process ends in order."""
+        session.execute(delete(cls).where(cls.id == id))
+
+    @classmethod
+    def living(cls, session: Session, now: datetime) -> list["Process"]:
+        """The processes heard lately."""
+        return list(session.scalars(select(cls).where(cls.seen_at > now - SEEN_WITHIN).order_by(cls.id)))
+
+    @classmethod
+    def forget_dead(cls, session: Session, now: datetime) -> int:
+        """Deletes the rows of processes not heard for an hour; says how many."""
+        return session.execute(delete(cls).where(cls.seen_at < now - timedelta(hours=1))).rowcount  # type: ignore[attr-defined]

@@ -1,0 +1,54 @@
+"""Sign-in attempts as rows, so that the limit holds over all processes and the account's owner can see them."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Index, String, delete, func, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Base, Born, Id, Time
+from models.errors import RateLimited
+
+LIMIT = 10
+WINDOW = timedelta(minutes=5)
+KEPT = timedelta(days=30)
+
+
+class SignInAttempt(Base):
+    """One failed try to sign in to an account (by the email given) from an address."""
+
+    __tablename__ = "sign_in_attempts"
+    __table_args__ = (Index("ix_sign_in_attempts_email_at", "email", "at"),)
+
+    id: Mapped[Id]
+    email: Mapped[str] = mapped_column(String(254))
+    address: Mapped[str] = mapped_column(String(64))
+    at: Mapped[Born]
+    seen_at: Mapped[Time | None]
+
+    @classmethod
+    def refuse_when_too_many(cls, session: Session, email: str, address: str, now: datetime) -> int:
+        """How many tries are left for this account from this address. Raises RateLimited when none are."""
+        within = (cls.email == email, cls.address == address, cls.at > now - WINDOW)
+        count, oldest = session.execute(select(func.count(), func.min(cls.at)).where(*within)).one()
+        if count >= LIMIT:
+            wait = max(1, int((oldest + WINDOW - now).total_seconds()) + 1)
+            raise RateLimited(f"Too many tries. Try again in {wait} s.", retry_after=wait)
+        return LIMIT - count
+
+    @classmethod
+    def failed(cls, session: Session, email: str, address: str) -> None:
+        """Notes a failure. The email is what was typed, cut to size; it may belong to nobody."""
+        session.add(cls(email=email[:254], address=address[:64]))
+
+    @classmethod
+    def unseen(cls, session: Session, email: str) -> tuple[int, datetime | None, str | None]:
+        """Failures the account's owner was not shown yet: how many, when last, from where."""
+        mine = (cls.email == email, cls.seen_at.is_(None))
+        count = session.scalar(select(func.count()).where(*mine)) or 0
+        last = session.scalars(select(cls).where(*mine).order_by(cls.id.desc()).limit(1)).first()
+        return count, last.at if last else None, last.address if last else None
+
+    @classmethod
+    def forget_old(cls, session: Session, now: datetime) -> int:
+        """Deletes what is older than thirty days; says how many."""
+        return session.execute(delete(cls).where(cls.at < now - KEPT)).rowcount  # type: ignore[attr-defined]

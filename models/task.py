@@ -1,0 +1,249 @@
+"""Work delegated to an agent: one message (or several, merged while they waited) for one agent.
+
+queued -> delegated -> done            a plugin's agent: sent to one session, answered
+queued -> claimed -> delegated -> done an agent behind a gateway
+delegated, claimed -> suspended -> delegated (a new generation)
+any open state -> cancelled, failed
+"""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, String, Text, and_, func, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Base, Born, Id, Time
+from models.broadcast import broadcast
+from models.errors import WrongState
+from models.message import Delivery, Message
+
+
+class TaskStatus(StrEnum):
+    """Where a task stands."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    DELEGATED = "delegated"
+    SUSPENDED = "suspended"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+OPEN = (TaskStatus.QUEUED, TaskStatus.CLAIMED, TaskStatus.DELEGATED, TaskStatus.SUSPENDED)
+RUNNING = (TaskStatus.CLAIMED, TaskStatus.DELEGATED)
+FINISHED = (TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.CANCELLED)
+
+
+class Task(Base):
+    """One turn of one agent. `generation` is new for every attempt; an answer to an older one is refused."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        Index("ix_tasks_topic_id_status", "topic_id", "status"),
+        Index("ix_tasks_agent_id_open", "agent_id", "status", postgresql_where=text("finished_at IS NULL")),
+        Index("ix_tasks_advance_due_at", "advance_due_at", postgresql_where=text("advance_due_at IS NOT NULL")),
+    )
+
+    id: Mapped[Id]
+    topic_id: Mapped[int] = mapped_column(ForeignKey("topics.id", ondelete="CASCADE"))
+    message_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id", ondelete="SET NULL"))
+    agent_id: Mapped[int] = mapped_column(ForeignKey("agents.id"))
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
+    status: Mapped[str] = mapped_column(String(16), default=TaskStatus.QUEUED)
+    why: Mapped[str | None] = mapped_column(Text)
+    until: Mapped[Time | None]
+    content: Mapped[str] = mapped_column(Text)
+    # The only session that may serve it: that of a session topic. None: any session of the agent.
+    only_session: Mapped[str | None] = mapped_column(String(255))
+    generation: Mapped[str | None] = mapped_column(String(36))
+    # Where it was sent: the connection (token) and session chosen, and when a socket took the frame.
+    sent_to: Mapped[str | None] = mapped_column(String(64), index=True)
+    sent_session_id: Mapped[str | None] = mapped_column(String(255))
+    sent_registration: Mapped[int] = mapped_column(default=0)
+    sent_at: Mapped[Time | None]
+    sends: Mapped[int] = mapped_column(default=0)
+    run_id: Mapped[str | None] = mapped_column(String(64))
+    gateway_id: Mapped[int | None] = mapped_column(BigInteger)
+    partial: Mapped[str | None] = mapped_column(Text)
+    pending_tool_call: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    reply_message_id: Mapped[int | None] = mapped_column(BigInteger)
+    advance_due_at: Mapped[Time | None]
+    created_at: Mapped[Born]
+    finished_at: Mapped[Time | None]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody may still work on it."""
+        return self.status in OPEN
+
+    def may_be_served_by(self, session_id: str | None) -> bool:
+        """Whether this session of the agent may take it: a session topic waits for its own."""
+        return self.only_session is None or self.only_session == session_id
+
+    @classmethod
+    def queue(
+        cls, session: Session, message: Message, agent_id: int, only_session: str | None, why: str | None, actor: str
+    ) -> "Task":
+        """A new task that waits for its agent; `why` says for what, `actor` who asked for it."""
+        task = cls(
+            topic_id=message.topic_id,
+            message_id=message.id,
+            agent_id=agent_id,
+            only_session=only_session,
+            content=message.text,
+            why=why,
+        )
+        session.add(task)
+        session.flush()
+        session.add(TaskMessage(task_id=task.id, message_id=message.id))
+        task.note(session, "queued", why or "Waits for its turn.", actor)
+        task.changed(session)
+        return task
+
+    def merge(self, session: Session, message: Message, actor: str) -> None:
+        """Takes a further message in while it waits: the agent gets no history, so all it must know is in here."""
+        self.content = f"{self.content}\n\n{message.text}"
+        session.add(TaskMessage(task_id=self.id, message_id=message.id))
+        self.note(session, "merged", "Another message was added while it waited.", actor)
+        self.changed(session)
+
+    @classmethod
+    def locked(cls, session: Session, ids: Iterable[int]) -> list["Task"]:
+        """These tasks under their row locks, by ascending id, in one statement."""
+        query = select(cls).where(cls.id.in_(list(ids))).order_by(cls.id).with_for_update()
+        return list(session.scalars(query.execution_options(populate_existing=True)))
+
+    def delegate(self, session: Session, token: str, session_id: str | None, registration: int, words: str) -> None:
+        """Hands it to one session under a new generation; the process that holds the token's socket sends it."""
+        self.status, self.why, self.until = TaskStatus.DELEGATED, None, None
+        self.generation, self.pending_tool_call, self.advance_due_at = str(uuid.uuid4()), None, None
+        self.aim(session, token, session_id, registration)
+        self.note(session, "delegated", words, "hub")
+        self.changed(session)
+
+    def aim(self, session: Session, token: str, session_id: str | None, registration: int) -> None:
+        """Names the connection that is to take the frame, and nudges it. The generation stays."""
+        self.sent_to, self.sent_session_id, self.sent_registration = token, session_id, registration
+        self.sent_at, self.sends = None, self.sends + 1
+        session.flush()
+        broadcast(session, f"agent:{self.agent_id}", "dispatch", task=self.id, sends=self.sends)
+
+    def follow(self, session: Session, token: str) -> None:
+        """The session moved to a new connection and works on: nothing is sent."""
+        self.sent_to = token
+        session.flush()
+
+    @classmethod
+    def sent(cls, session: Session, written: Sequence[tuple[int, str]]) -> None:
+        """Stamps (task id, token) pairs whose frame a socket took."""
+        for id, token in sorted(written):
+            stamp = update(cls).where(cls.id == id, cls.sent_to == token, cls.sent_at.is_(None))
+            stamped = session.execute(stamp.values(sent_at=func.now()).returning(cls.topic_id)).first()
+            if stamped is not None:
+                session.add(TaskEvent(task_id=id, event="sent", text="Its plugin has it.", actor="hub"))
+                cls._settle(session, id, stamped.topic_id)
+
+    def finish(self, session: Session, status: TaskStatus, why: str | None, now: datetime, actor: str) -> None:
+        """Ends it: done, failed or cancelled. Raises WrongState when it has ended before."""
+        if not self.is_open:
+            raise WrongState(f"This task is {self.status} already.")
+        self.status, self.why, self.until, self.finished_at = status, why, None, now
+        self.pending_tool_call, self.advance_due_at = None, None
+        self.note(session, str(status), why or {"done": "Answered."}.get(status, str(status).capitalize() + "."), actor)
+        self.changed(session)
+
+    def wait(self, session: Session, why: str, actor: str = "hub") -> None:
+        """Puts it back into the queue."""
+        self.status, self.why, self.until = TaskStatus.QUEUED, why, None
+        self.generation = self.sent_to = self.sent_session_id = self.sent_at = None
+        self.note(session, "queued", why, actor)
+        self.changed(session)
+
+    def note(self, session: Session, event: str, words: str, actor: str) -> None:
+        """A line in its timeline."""
+        session.add(TaskEvent(task_id=self.id, event=event, text=words, actor=actor))
+
+    def changed(self, session: Session) -> None:
+        """Tells the topic, and settles what its messages say of their delivery."""
+        session.flush()
+        self._settle(session, self.id, self.topic_id)
+
+    @classmethod
+    def _settle(cls, session: Session, id: int, topic_id: int) -> None:
+        session.execute(SETTLE, {"task": id})
+        broadcast(session, f"topic:{topic_id}", "task", task=id)
+        broadcast(session, "hub", "tasks")
+
+    @classmethod
+    def mark_due(
+        cls, session: Session, now: datetime, agent_id: int | None = None, topic_ids: Sequence[int] = ()
+    ) -> None:
+        """Asks that the topics in which these queued tasks wait are advanced.
+
+        A column of the task, not of the topic: who holds an agent must not touch a topic's row (lock order).
+        """
+        which = cls.agent_id == agent_id if agent_id is not None else cls.topic_id.in_(list(topic_ids))
+        waiting = and_(cls.status == TaskStatus.QUEUED, cls.advance_due_at.is_(None), which)
+        ids = list(session.scalars(select(cls.id).where(waiting).order_by(cls.id).with_for_update()))
+        if ids:
+            session.execute(update(cls).where(cls.id.in_(ids)).values(advance_due_at=now))
+
+    @classmethod
+    def due_topics(cls, session: Session, now: datetime, limit: int = 100) -> list[int]:
+        """Topics with tasks that may be able to go, longest due first."""
+        due = select(cls.topic_id).where(cls.advance_due_at <= now).group_by(cls.topic_id)
+        return list(session.scalars(due.order_by(func.min(cls.advance_due_at)).limit(limit)))
+
+    def timeline(self, session: Session) -> list["TaskEvent"]:
+        """What happened to it, oldest first (the newest 200)."""
+        mine = select(TaskEvent).where(TaskEvent.task_id == self.id).order_by(TaskEvent.id.desc()).limit(200)
+        return list(session.scalars(mine))[::-1]
+
+
+class TaskMessage(Base):
+    """Which messages a task carries."""
+
+    __tablename__ = "task_messages"
+
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, index=True)
+
+
+class TaskEvent(Base):
+    """One line of a task's timeline."""
+
+    __tablename__ = "task_events"
+
+    id: Mapped[Id]
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
+    event: Mapped[str] = mapped_column(String(32))
+    text: Mapped[str] = mapped_column(Text)
+    actor: Mapped[str] = mapped_column(String(120))
+
+
+# One message may be given to several agents: the least advanced open task speaks for it, and a failure is never hidden
+# behind another agent's answer.
+SETTLE = text(
+    f"""
+    UPDATE messages m SET delivery = s.delivery, why = s.why
+    FROM (
+        SELECT tm.message_id,
+               CASE WHEN bool_or(t.status IN ('failed', 'cancelled')) THEN '{Delivery.FAILED}'
+                    WHEN bool_and(t.status = 'done') THEN '{Delivery.ANSWERED}'
+                    WHEN bool_or(t.status = 'delegated' AND t.pending_tool_call IS NOT NULL) THEN '{Delivery.WORKING}'
+                    WHEN bool_or(t.status = 'delegated' AND t.sent_at IS NOT NULL) THEN '{Delivery.DELIVERED}'
+                    ELSE '{Delivery.ACCEPTED}' END AS delivery,
+               string_agg(t.why, ' ' ORDER BY t.id) FILTER (WHERE t.status <> 'done') AS why
+        FROM task_messages tm JOIN tasks t ON t.id = tm.task_id
+        WHERE tm.message_id IN (SELECT message_id FROM task_messages WHERE task_id = :task)
+        GROUP BY tm.message_id
+    ) s
+    WHERE m.id = s.message_id AND (m.delivery, m.why) IS DISTINCT FROM (s.delivery, s.why)
+    """  # noqa: S608 (only our own constants are put in)
+)

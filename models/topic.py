@@ -1,0 +1,302 @@
+"""The conversation. Everything that follows from a message follows from `post` and `reply`."""
+
+import hmac
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, exists, func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.agent import Agent
+from models.base import Base, Born, Id, Time
+from models.broadcast import broadcast
+from models.creative import Creative
+from models.errors import Invalid, LostRace, NotFound
+from models.listeners import Listeners, listeners
+from models.message import Message, Source
+from models.task import RUNNING, Task, TaskMessage, TaskStatus
+from models.user import User, check_name
+
+
+class Posted(NamedTuple):
+    """What came of a message: the row, the tasks it went to, or why nobody took it."""
+
+    message: Message
+    tasks: list[Task]
+    unrouted: str | None
+
+
+class Topic(Base):
+    """A conversation inside a creative. A session topic belongs to one session of one agent."""
+
+    __tablename__ = "topics"
+    __table_args__ = (
+        Index("ix_topics_creative_id", "creative_id"),
+        Index(
+            "uq_topics_session",
+            "creative_id",
+            "session_agent_id",
+            "session_id",
+            unique=True,
+            postgresql_where=text("session_id IS NOT NULL"),
+        ),
+        Index("ix_topics_last_message_id", "last_message_id"),
+    )
+
+    id: Mapped[Id]
+    creative_id: Mapped[int] = mapped_column(ForeignKey("creatives.id"))
+    name: Mapped[str] = mapped_column(String(160))
+    primary_agent_id: Mapped[int | None] = mapped_column(ForeignKey("agents.id"))
+    session_agent_id: Mapped[int | None] = mapped_column(ForeignKey("agents.id"))
+    session_id: Mapped[str | None] = mapped_column(String(255))
+    archived_at: Mapped[Time | None]
+    last_message_id: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[Born]
+
+    @property
+    def stream(self) -> str:
+        """Where what happens here is broadcast."""
+        return f"topic:{self.id}"
+
+    @property
+    def archived(self) -> bool:
+        """Whether it was put away."""
+        return self.archived_at is not None
+
+    # -- finding -----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def seen_by(cls, session: Session, user: User, id: int) -> "Topic":
+        """The topic, looked up through the person who asks. Raises NotFound."""
+        mine = cls.creative_id.in_(Creative.readable_by(user.id))
+        found = session.scalars(select(cls).where(cls.id == id, mine)).first()
+        if found is None:
+            raise NotFound("There is no such topic, or it is not shared with you.")
+        return found
+
+    @classmethod
+    def locked(cls, session: Session, id: int) -> "Topic | None":
+        """The topic under its row lock, the first in the order of locks."""
+        query = select(cls).where(cls.id == id).with_for_update()
+        return session.scalars(query.execution_options(populate_existing=True)).first()
+
+    def creative(self, session: Session) -> Creative:
+        """What it lives in."""
+        return session.get_one(Creative, self.creative_id)
+
+    # -- making and changing -----------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, session: Session, creative: Creative, name: str, primary_agent_id: int | None = None) -> "Topic":
+        """A new topic. Raises Invalid (name, primary_agent_id)."""
+        topic = cls(creative_id=creative.id, name=check_name(name, limit=160))
+        topic.set_primary_agent(session, primary_agent_id)
+        session.add(topic)
+        session.flush()
+        topic._tell_readers(session, creative)
+        return topic
+
+    def set_primary_agent(self, session: Session, agent_id: int | None) -> None:
+        """Who takes what is written here without naming anybody. Raises Invalid (primary_agent_id)."""
+        if agent_id is not None:
+            usable = Agent.usable_in(self.creative_id).where(Agent.id == agent_id)
+            if session.scalars(usable).first() is None:
+                raise Invalid(
+                    primary_agent_id=f"No agent {agent_id} may work here. Choose one of this creative's agents."
+                )
+        self.primary_agent_id = agent_id
+
+    def rename(self, session: Session, name: str) -> None:
+        """A new name. Raises Invalid (name)."""
+        self.name = check_name(name, limit=160)
+        self._changed(session)
+
+    def archive(self, session: Session, archived: bool, now: datetime) -> None:
+        """Puts it away, or takes it out again."""
+        self.archived_at = now if archived else None
+        self._changed(session)
+
+    def _changed(self, session: Session) -> None:
+        session.flush()
+        broadcast(session, self.stream, "topic", topic=self.id)
+        self._tell_readers(session, self.creative(session))
+
+    def _tell_readers(self, session: Session, creative: Creative) -> None:
+        for user_id in creative.reader_ids(session):
+            broadcast(session, f"user:{user_id}", "topics")
+
+    # -- posting -----------------------------------------------------------------------------------------------
+
+    def listeners(self, session: Session, text: str, author: str, now: datetime) -> Listeners:
+        """Who would take this text, written by this author, now; without writing anything."""
+        return listeners(session, self, text, author, now)
+
+    def post(self, session: Session, user: User, text: str, now: datetime, once: str | None = None) -> Posted:
+        """A person says something; under the topic's lock.
+
+        1. Store the message (the same `once` a second time answers what the first one did).
+        2. Find who takes it: agents named, else the topic's own, else those whose expression accepts it.
+        3. A task for each, merged into one that still waits; then let what can go, go.
+        """
+        if once is not None and (before := self._posted_before(session, user, once)) is not None:
+            return before
+        message = Message.add(session, self.id, text, Source.PERSON, user_id=user.id, once=once)
+        self._append(session, message)
+        self.mark_read(session, user, message.id)
+        taking = self.listeners(session, text, user.name, now)
+        message.why = taking.why
+        agents = self._lock_agents(session, *(agent.id for agent in taking.agents))
+        tasks = [self._queue(session, message, agent, taking, user.name) for agent in taking.agents]
+        self._advance(session, agents, now)
+        self._tell_readers(session, self.creative(session))
+        session.flush()
+        session.refresh(message)
+        return Posted(message, tasks, taking.why)
+
+    def notice(self, session: Session, text: str) -> Message:
+        """The hub itself says something; nobody is given work."""
+        message = Message.add(session, self.id, text, Source.NOTICE)
+        self._append(session, message)
+        return message
+
+    def _queue(self, session: Session, message: Message, agent: Agent, taking: Listeners, actor: str) -> Task:
+        waiting = (Task.topic_id == self.id, Task.agent_id == agent.id, Task.status == TaskStatus.QUEUED)
+        if agent.is_channel_agent:
+            waits = session.scalars(
+                select(Task).where(*waiting).order_by(Task.id.desc()).limit(1).with_for_update()
+            ).first()
+            if waits is not None:
+                waits.merge(session, message, actor)
+                return waits
+        only = self.session_id if agent.id == self.session_agent_id else None
+        return Task.queue(session, message, agent.id, only, taking.waits_for.get(agent.id), actor)
+
+    def _posted_before(self, session: Session, user: User, once: str) -> Posted | None:
+        mine = (Message.topic_id == self.id, Message.user_id == user.id, Message.once == once)
+        message = session.scalars(select(Message).where(*mine)).first()
+        if message is None:
+            return None
+        carried = select(TaskMessage.task_id).where(TaskMessage.message_id == message.id)
+        tasks = list(session.scalars(select(Task).where(Task.id.in_(carried)).order_by(Task.id)))
+        return Posted(message, tasks, None if tasks else message.why)
+
+    def _append(self, session: Session, message: Message) -> None:
+        self.last_message_id = message.id
+        session.flush()
+
+    # -- answering ---------------------------------------------------------------------------------------------
+
+    def reply(
+        self, session: Session, agent: Agent, text: str, task: Task | None, generation: str | None, now: datetime
+    ) -> Message:
+        """An agent answers; under the topic's lock, so that others see nothing of it or all.
+
+        1. Lock the task; it must still be delegated, under this generation (LostRace otherwise).
+        2. Store the message (Invalid: the task stays delegated); finish the task.
+        3. Ask that what waits here, and elsewhere for this agent, is advanced after the commit.
+        """
+        if task is not None:
+            [task] = Task.locked(session, [task.id])
+            _check_claim(task, generation)
+        message = Message.add(
+            session, self.id, text, Source.REPLY, agent_id=agent.id, task_id=task.id if task else None
+        )
+        self._append(session, message)
+        if task is not None:
+            task.reply_message_id = message.id
+            task.finish(session, TaskStatus.DONE, None, now, agent.handle)
+            Task.mark_due(session, now, topic_ids=[self.id])
+            Task.mark_due(session, now, agent_id=agent.id)
+        self._tell_readers(session, self.creative(session))
+        return message
+
+    def delegated_task(self, session: Session, agent_id: int) -> Task | None:
+        """The oldest task the agent was given here and has not answered."""
+        open_ = (Task.topic_id == self.id, Task.agent_id == agent_id, Task.status == TaskStatus.DELEGATED)
+        return session.scalars(select(Task).where(*open_).order_by(Task.id).limit(1)).first()
+
+    # -- letting work go ---------------------------------------------------------------------------------------
+
+    def advance(self, session: Session, now: datetime) -> Task | None:
+        """Lets the next task go, under the topic's lock: one runs at a time, in order; who is away holds up nobody.
+
+        Returns the task that was delegated, None when none could be.
+        """
+        return self._advance(session, self._lock_agents(session), now)
+
+    def _lock_agents(self, session: Session, *ids: int) -> dict[int, Agent]:
+        """Those whose work waits here and these, before any task is locked (the order of locks)."""
+        queued = (Task.topic_id == self.id, Task.status == TaskStatus.QUEUED)
+        waiting = session.scalars(select(Task.agent_id).where(*queued).distinct())
+        return {agent.id: agent for agent in Agent.locked(session, *{*waiting, *ids})}
+
+    def _advance(self, session: Session, agents: dict[int, Agent], now: datetime) -> Task | None:
+        queued = (Task.topic_id == self.id, Task.status == TaskStatus.QUEUED, Task.agent_id.in_(list(agents)))
+        waiting = Task.locked(session, session.scalars(select(Task.id).where(*queued)))
+        busy = self._busy(session)
+        gone = None
+        for task in waiting:
+            task.advance_due_at = None
+            agent = agents[task.agent_id]
+            why = "Waits until the task before it is finished." if busy else self._delegate(session, agent, task, now)
+            if why is None:
+                gone, busy = task, True
+            elif why != task.why:
+                task.why = why
+                task.changed(session)
+        session.flush()
+        return gone
+
+    def _busy(self, session: Session) -> bool:
+        # A task that waits for a person's decision does not hold up the answer to it.
+        running = (Task.topic_id == self.id, Task.status.in_(RUNNING), Task.pending_tool_call.is_(None))
+        return bool(session.scalar(select(exists().where(*running))))
+
+    def _delegate(self, session: Session, agent: Agent, task: Task, now: datetime) -> str | None:
+        """Hands the task over; or says why that cannot be now."""
+        if not agent.has_room(session, agent.max_tasks):
+            return f"{agent.handle} is at work on as many tasks as it may take."
+        chosen = agent.choose(session, task.only_session, now)
+        if chosen is None:
+            return agent.why_not(False)
+        task.delegate(session, chosen.token, chosen.session_id, chosen.registration, f"Given to {agent.handle}.")
+        return None
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def mark_read(self, session: Session, user: User, message_id: int) -> None:
+        """The person has seen everything up to this message; never moves back."""
+        seen = insert(TopicRead).values(user_id=user.id, topic_id=self.id, message_id=message_id)
+        further = {"message_id": func.greatest(TopicRead.message_id, seen.excluded.message_id)}
+        session.execute(seen.on_conflict_do_update(index_elements=["user_id", "topic_id"], set_=further))
+
+    def messages(
+        self, session: Session, limit: int, before: int | None = None, after: int | None = None
+    ) -> list[Message]:
+        """A page of what was said, oldest first: the newest ones, those before an id, or those after one."""
+        query = select(Message).where(Message.topic_id == self.id)
+        if after is not None:
+            return list(session.scalars(query.where(Message.id > after).order_by(Message.id).limit(limit)))
+        if before is not None:
+            query = query.where(Message.id < before)
+        return list(session.scalars(query.order_by(Message.id.desc()).limit(limit)))[::-1]
+
+
+class TopicRead(Base):
+    """How far a person has read a topic."""
+
+    __tablename__ = "topic_reads"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    topic_id: Mapped[int] = mapped_column(ForeignKey("topics.id", ondelete="CASCADE"), primary_key=True)
+    message_id: Mapped[int] = mapped_column(BigInteger)
+
+
+def _check_claim(task: Task, generation: str | None) -> None:
+    if task.status != TaskStatus.DELEGATED:
+        raise LostRace(f"The task is {task.status}; the answer was not stored.")
+    if generation is not None and not hmac.compare_digest(generation.encode(), (task.generation or "").encode()):
+        raise LostRace(
+            "The task was given out again since: this answer belongs to an earlier attempt and was not stored."
+        )

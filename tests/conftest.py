@@ -1,0 +1,62 @@
+"""What every test stands on: a real Postgres, a template database cloned per test module, the cast."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import Session
+
+from models import database, schema
+from tests.cast import Cast
+from tests.postgres import server
+
+KEYS = ["a-test-key-that-is-long-enough-for-everybody"]
+
+
+def _admin(statement: str) -> None:
+    engine = create_engine(server())
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def template() -> str:
+    """The name of a database with the newest schema, made once per worker."""
+    name = f"template_{os.getpid()}"
+    _admin(f"CREATE DATABASE {name}")
+    engine = create_engine(make_url(server()).set(database=name))
+    schema.upgrade(engine)
+    engine.dispose()
+    return name
+
+
+@pytest.fixture(scope="module")
+def database_url(template: str) -> Iterator[str]:
+    """A fresh clone of the template for this module, with the process connected to it. Journeys commit for real."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    _admin(f"CREATE DATABASE {name} TEMPLATE {template}")
+    url = make_url(server()).set(database=name).render_as_string(hide_password=False)
+    database.connect(url, KEYS)
+    yield url
+    database.dispose()
+    _admin(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def session(database_url: str) -> Iterator[Session]:
+    """A session inside a transaction that is rolled back: for tests of the models."""
+    with database.engine().connect() as connection:
+        outer = connection.begin()
+        with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
+            yield session
+        outer.rollback()
+
+
+@pytest.fixture
+def cast(session: Session) -> Cast:
+    """Alice owns, Bob may read, Mallory must never see; Scout is Alice's plugin agent."""
+    return Cast.enter(session)
