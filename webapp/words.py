@@ -143,6 +143,7 @@ def install(env: Environment, now: Callable[[], datetime], zone: Callable[[], tz
         env.filters[name] = _timed(word, now, zone)
     env.filters["seen"] = lambda at: seen(now(), at)
     env.filters["left"] = lambda until: left(now(), until)
+    env.filters["duration"] = lambda seconds: span(timedelta(seconds=seconds))
     env.filters["share"] = lambda until, begun: share(now(), until, begun)
     env.filters["clock"] = lambda at, seconds=False: clock(at, zone(), seconds)
     for plain in (utc, iso, count, spelled, listed, span):
