@@ -1,0 +1,78 @@
+"""Which process, if any, is the server of a cluster. A pid alone proves nothing: it may have been given to somebody else."""
+
+import contextlib
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+NAMES = ("postgres", "postmaster")
+CLOCK_SLACK = 3.0  # seconds between the start the kernel knows and the one the server wrote down
+
+
+@dataclass(frozen=True)
+class Postmaster:
+    """The living server process of one cluster. `status` is the last line of its pid file, "" while it has none."""
+
+    process: psutil.Process
+    status: str
+
+    @property
+    def frozen(self) -> bool:
+        """Whether somebody stopped it (SIGSTOP): it will go on, so no second one may start."""
+        try:
+            return self.process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+        except psutil.Error:
+            return False
+
+    def end(self) -> None:
+        """Ask for a fast shutdown: transactions are rolled back, data is written. psutil refuses a pid given to others."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.process.send_signal(signal.SIGINT)
+            if self.frozen:
+                self.process.resume()
+
+    def gone(self, wait: float) -> bool:
+        """Whether the process has ended, within `wait` seconds. A zombie that nobody collects has ended too."""
+        deadline = time.monotonic() + wait
+        while _runs(self.process):
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.01)
+        return True
+
+
+def pid_file(cluster: Path) -> Path:
+    """Where a server of this cluster writes who it is."""
+    return cluster / "postmaster.pid"
+
+
+def find(cluster: Path) -> Postmaster | None:
+    """The living server of this cluster, or None: no pid file, nobody there, or somebody else who got the pid."""
+    try:
+        lines = pid_file(cluster).read_text(errors="replace").splitlines()
+        process = psutil.Process(int(lines[0]))
+        started = float(lines[2])
+    except (FileNotFoundError, ValueError, IndexError, OverflowError, psutil.Error):
+        return None
+    if not _runs(process) or not _serves(process, cluster, started):
+        return None
+    return Postmaster(process, lines[7].strip() if len(lines) > 7 else "")
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def _serves(process: psutil.Process, cluster: Path, started: float) -> bool:
+    """By its command line, or by its start time should the folder have been moved under it."""
+    try:
+        named = process.name() in NAMES
+        return named and (str(cluster) in process.cmdline() or abs(process.create_time() - started) < CLOCK_SLACK)
+    except psutil.Error:
+        return False
