@@ -102,6 +102,13 @@ class AgentSubscription(Base):
         return [token for token in tokens if token not in touched]
 
     @classmethod
+    def dropped_among(cls, session: Session, tokens: Sequence[str]) -> set[str]:
+        """Which of these tokens have a row in its grace window; the others' rows are gone."""
+        if not tokens:
+            return set()
+        return set(session.scalars(select(cls.token).where(cls.token.in_(list(tokens)), cls.dropped_at.is_not(None))))
+
+    @classmethod
     def drop_stale(cls, session: Session, agent_id: int, now: datetime) -> list[str]:
         """Stamps the agent's silent rows as dropped; under the agent's lock. Returns their tokens."""
         silent = update(cls).where(cls.agent_id == agent_id, cls.stale(now)).values(dropped_at=now)

@@ -132,6 +132,7 @@ class Task(Base):
         self.sent_at, self.sends = None, self.sends + 1
         session.flush()
         broadcast(session, f"agent:{self.agent_id}", "dispatch", task=self.id, sends=self.sends)
+        broadcast(session, f"topic:{self.topic_id}", "dispatch", task=self.id, sends=self.sends)
 
     def follow(self, session: Session, token: str) -> None:
         """The session moved to a new connection and works on: nothing is sent."""

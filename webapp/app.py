@@ -1,0 +1,81 @@
+"""`create_app(config)`: reads as a list."""
+
+import pathlib
+from typing import Any
+
+import flask
+from flask_sock import Sock
+from flask_wtf import CSRFProtect
+
+from models import sealed
+from models.database import repeated
+from webapp import api, auth, errors, fragments, headers, pages
+from webapp.cable import agent_channel, endpoint, payloads
+from webapp.cable.handshake import SOCK_SERVER_OPTIONS
+from webapp.cable.sockets import Sockets
+from webapp.config import Config
+from webapp.hub import EXTENSION, Hub
+from webapp.streams import Streams
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BODY_LIMIT = 1 << 20
+
+
+class Switchyard(flask.Flask):
+    """A view is a door: its whole work is repeated when two transactions stood in each other's way."""
+
+    def dispatch_request(self) -> Any:
+        """Runs the view of this request."""
+        return repeated(super().dispatch_request)()
+
+
+def create_app(config: Config, database_url: str) -> flask.Flask:
+    """The application, with nothing started yet: `wsgi.py` starts what runs by itself."""
+    app = Switchyard("webapp", static_folder=str(ROOT / "static"), root_path=str(ROOT / "webapp"))
+    app.config.update(settings(config))
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    streams = Streams(database_url, payloads.READERS, after=agent_channel.stamp_written)
+    sockets = Sockets(agent_channel.beat, presence_seconds=config.rules.heartbeat_seconds)
+    app.extensions[EXTENSION] = Hub(config, streams, sockets)
+
+    auth.login_manager.init_app(app)
+    csrf = CSRFProtect(app)
+    sock = Sock(app)
+    headers.install(app)
+    errors.install(app)
+    fragments.install(app)
+
+    for blueprint in api.BLUEPRINTS:
+        csrf.exempt(blueprint)
+        app.register_blueprint(blueprint)
+    for blueprint in pages.BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    endpoint.install(app, sock)
+    return app
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """What Flask and its extensions are told."""
+    return {
+        "SECRET_KEY": cookie_key(config.secret_keys[0]),
+        "SECRET_KEY_FALLBACKS": [cookie_key(key) for key in config.secret_keys[1:]],
+        "SESSION_COOKIE_NAME": "switchyard",
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": config.secure_cookies,
+        "REMEMBER_COOKIE_HTTPONLY": True,
+        "REMEMBER_COOKIE_SAMESITE": "Lax",
+        "REMEMBER_COOKIE_SECURE": config.secure_cookies,
+        # A form that stays open over night must not lose what was typed into it.
+        "WTF_CSRF_TIME_LIMIT": None,
+        "MAX_CONTENT_LENGTH": BODY_LIMIT,
+        "MAX_FORM_MEMORY_SIZE": BODY_LIMIT,
+        "SOCK_SERVER_OPTIONS": SOCK_SERVER_OPTIONS,
+        "TRAP_HTTP_EXCEPTIONS": False,
+        "TEMPLATES_AUTO_RELOAD": False,
+    }
+
+
+def cookie_key(key: str) -> bytes:
+    """The part of a secret key that signs cookies; it tells nothing of the part that seals secrets."""
+    return sealed.derive(key, "cookies")

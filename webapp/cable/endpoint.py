@@ -1,0 +1,104 @@
+"""`/cable`: who may open a socket, in which dialect; then a `Connection` runs until it ends."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, cast
+
+import flask
+import structlog
+from flask_login import current_user
+from flask_sock import Sock
+
+from models.errors import NotSignedIn
+from models.user import User
+from webapp import auth
+from webapp.cable.agent_channel import AgentChannel
+from webapp.cable.channel import Channel
+from webapp.cable.connection import Connection
+from webapp.cable.handshake import choose_subprotocol, handshake_problem, prepare_handshake, take_over
+from webapp.cable.page_channel import PageChannel
+from webapp.cable.refusal import HandshakeLimit, refuse_slowly
+from webapp.hub import Hub, hub
+
+log = structlog.get_logger("cable")
+
+NOT_HERE = ("There is nothing here for this request.\n", 404, {"Content-Type": "text/plain; charset=utf-8"})
+# Handshakes that were refused, by token: a plugin whose token was revoked asks every second, for ever.
+REFUSED = HandshakeLimit(most=5, seconds=60)
+
+
+def install(app: flask.Flask, sock: Sock) -> None:
+    """Registers the route, with all checks before the handshake."""
+    app.before_request(check_upgrade)
+    sock.route("/cable", endpoint="cable")(cable)
+
+
+def check_upgrade() -> Any:
+    """Before flask-sock shakes hands: what is wrong is answered with plain HTTP."""
+    request = flask.request
+    if request.endpoint != "cable":
+        return None
+    problem = handshake_problem(request.environ)
+    if problem is not None or not origin_is_allowed():
+        log.info("cable_refused", problem=problem or "origin")
+        return NOT_HERE
+    accept, protocol = choose_subprotocol(request.headers.get("Sec-WebSocket-Protocol"))
+    if not accept:
+        return ("Offer actioncable-v1-json.\n", 400, {"Content-Type": "text/plain; charset=utf-8"})
+    flask.g.cable_user = who()
+    if flask.g.cable_user is None and not REFUSED.allow(given_token() or auth.address()):
+        return ("This token is not valid.\n", 401, {"Content-Type": "text/plain; charset=utf-8", "Retry-After": "60"})
+    prepare_handshake(request.environ, protocol)
+    return None
+
+
+def cable(opened: Any) -> None:
+    """Runs the socket that flask-sock opened."""
+    here, user = hub(), flask.g.cable_user
+    take_over(opened, refuse_slowly if user is None else partial(serve, here, user))
+
+
+def serve(here: Hub, user: User, socket: Any) -> None:
+    """One client, until it ends."""
+    Connection(socket, user, channels(here), here.sockets).run()
+
+
+def channels(here: Hub) -> Mapping[str, type[Channel]]:
+    """The channels by the names that clients use."""
+    made = {
+        "Collavre::AgentChannel": partial(AgentChannel, hub=here),
+        "Switchyard::PageChannel": partial(PageChannel, hub=here),
+    }
+    return cast(Mapping[str, type[Channel]], made)
+
+
+def origin_is_allowed() -> bool:
+    """Our own pages and the configured origins. No Origin is no browser: that needs a token, not a cookie."""
+    origin = flask.request.headers.get("Origin")
+    if origin is None:
+        return bool(given_token())
+    return hub().config.allows_origin(origin, f"{auth.client().scheme}://{flask.request.host}")
+
+
+def given_token() -> str | None:
+    """The token of the query or the Authorization header."""
+    token = flask.request.args.get("token")
+    if token:
+        return token
+    try:
+        return auth.bearer(flask.request.headers.get("Authorization"))
+    except NotSignedIn:
+        return None
+
+
+def who() -> User | None:
+    """The person behind the socket: by the browser's cookie, else by token."""
+    if flask.request.headers.get("Origin") is not None and current_user.is_authenticated:
+        return current_user.user
+    token = given_token()
+    if token is None:
+        return None
+    try:
+        return auth.by_token(token).user
+    except NotSignedIn:
+        return None

@@ -1,0 +1,84 @@
+"""What happened, in the words of the wire; and how the rows behind a batch of broadcasts are read.
+
+The fields of a dispatch are the agent channel's (docs/agents.md): plugins compare ids as JSON integers.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy.orm import Session
+
+from models.broadcast import Broadcast
+from models.database import transaction
+from models.message import Message
+from models.reading import dispatches, messages_by_id, said, work
+from models.task import Task, TaskMessage
+
+
+def iso(at: datetime | None) -> str | None:
+    """ISO 8601 in UTC, ending in Z."""
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def dispatch(row: Any) -> bytes:
+    """The payload that tells a plugin of its task, from a row of `models.reading.dispatches`."""
+    return msgspec.json.encode(
+        {
+            "type": "dispatch",
+            "agent_id": row.agent_id,
+            "task_id": row.id,
+            "execution_generation": row.generation,
+            "session_topic": row.only_session is not None,
+            "comment": {
+                "id": row.message_id,
+                "content": row.content,
+                "author_id": row.author_id,
+                "author_name": row.author_name,
+                "topic_id": row.topic_id,
+                "creative_id": row.creative_id,
+                "created_at": iso(row.created_at),
+            },
+        }
+    )
+
+
+def read_dispatches(nudges: Sequence[Broadcast]) -> list[Any]:
+    """The task of each nudge, None for one that is gone."""
+    with transaction() as session:
+        found = dispatches(session, [nudge.ids["task"] for nudge in nudges])
+    return [found.get(nudge.ids["task"]) for nudge in nudges]
+
+
+def read_messages(nudges: Sequence[Broadcast]) -> list[Any]:
+    """The message of each nudge, with its author."""
+    with transaction() as session:
+        found = messages_by_id(session, [nudge.ids["message"] for nudge in nudges])
+    return [found.get(nudge.ids["message"]) for nudge in nudges]
+
+
+def read_tasks(nudges: Sequence[Broadcast]) -> list[Any]:
+    """For each nudge the messages its task carries, and all the work on them: (messages, work rows)."""
+    ids = [nudge.ids["task"] for nudge in nudges]
+    with transaction() as session:
+        carried = _carried(session, ids)
+        messages = set().union(*carried.values()) if carried else set()
+        words = {row.id: row for row in session.execute(said().where(Message.id.in_(messages)))}
+        rows = list(session.execute(work(TaskMessage.message_id.in_(messages))))
+    found = []
+    for id in ids:
+        mine = carried.get(id, set())
+        on_them = [row for row in rows if row.carried_id in mine]
+        found.append(([words[one] for one in sorted(mine) if one in words], on_them))
+    return found
+
+
+def _carried(session: Session, task_ids: Sequence[int]) -> dict[int, set[int]]:
+    carried: dict[int, set[int]] = {}
+    for row in session.execute(work(Task.id.in_(task_ids))):
+        carried.setdefault(row.id, set()).add(row.carried_id)
+    return carried
+
+
+READERS = {"dispatch": read_dispatches, "message": read_messages, "task": read_tasks}

@@ -1,0 +1,30 @@
+"""What the doors of this process share: settings, streams, sockets. Handed over by `create_app`, found by `hub()`."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+
+from webapp.config import Config
+from webapp.streams import Streams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXTENSION = "switchyard"
+
+
+@dataclass
+class Hub:
+    """One process of this hub. `timetable_runs` and `process_id` are set by the front door when it starts."""
+
+    config: Config
+    streams: Streams
+    sockets: Any
+    process_id: int | None = None
+    timetable_runs: "Callable[[], bool]" = lambda: False
+
+
+def hub() -> Hub:
+    """The hub that serves this request."""
+    return current_app.extensions[EXTENSION]
