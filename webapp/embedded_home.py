@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ class Home:
 
     @property
     def start_log(self) -> Path:
-        """What the server says before its log files are open, of the last start; in a folder that it cannot write to."""
+        """What the server said at its last start, before its log files were open."""
         return self.folder / "start.log"
 
     @property
@@ -169,8 +168,3 @@ def write_private(path: Path, text: str) -> None:
         os.link(partial, path)
     finally:
         os.unlink(partial)
-
-
-def remove_half_made(folder: Path) -> None:
-    """Remove a cluster whose making was cut short; it was never used."""
-    shutil.rmtree(folder, ignore_errors=True)

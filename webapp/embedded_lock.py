@@ -16,7 +16,10 @@ class FileLock:
         self._descriptor: int | None = None
 
     def take(self, *, shared: bool = False, wait: float = 0.0) -> bool:
-        """Take the lock, or turn a held one from shared to exclusive and back; False when others hold it for `wait` seconds."""
+        """Take the lock; False when others hold it for `wait` seconds.
+
+        A held one is turned from shared to exclusive or back; when that fails the kernel may have dropped it.
+        """
         fresh = self._descriptor is None
         if self._descriptor is None:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

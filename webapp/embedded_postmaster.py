@@ -1,4 +1,4 @@
-"""Which process, if any, is the server of a cluster. A pid alone proves nothing: it may have been given to somebody else."""
+"""Which process, if any, is the server of a cluster. A pid alone proves nothing: it may be somebody else's by now."""
 
 import contextlib
 import signal
@@ -27,12 +27,13 @@ class Postmaster:
         except psutil.Error:
             return False
 
-    def end(self) -> None:
-        """Ask for a fast shutdown: transactions are rolled back, data is written. psutil refuses a pid given to others."""
-        with contextlib.suppress(psutil.NoSuchProcess):
-            self.process.send_signal(signal.SIGINT)
-            if self.frozen:
-                self.process.resume()
+    def end(self, *, at_once: bool = False) -> None:
+        """Ask for a fast shutdown, or an immediate one. psutil signals nobody who has got the pid meanwhile."""
+        with contextlib.suppress(psutil.Error):
+            self.process.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
+            for process in (self.process, *self.process.children()):
+                with contextlib.suppress(psutil.Error):
+                    process.resume()  # a frozen one would hear it only then
 
     def gone(self, wait: float) -> bool:
         """Whether the process has ended, within `wait` seconds. A zombie that nobody collects has ended too."""

@@ -1,7 +1,8 @@
-"""The server process of one embedded database: looked at, launched, waited for, shut down. Who may do so is decided above."""
+"""The server process of one embedded database: looked at, launched, waited for, shut down. When, is decided above."""
 
 import contextlib
 import enum
+import os
 import select
 import subprocess
 import time
@@ -11,40 +12,19 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from webapp import embedded_binaries
+from webapp import embedded_binaries, embedded_cluster
 from webapp.embedded_account import EmbeddedError
 from webapp.embedded_binaries import Binaries
-from webapp.embedded_home import PORT, Home, remove_half_made
+from webapp.embedded_cluster import KEEPER
+from webapp.embedded_home import PORT, Home
 from webapp.embedded_postmaster import Postmaster, find, pid_file
 
-KEEPER, HUB = "keeper", "hub"  # roles: the superuser that only this file uses, and the owner of the hub's database
-DATABASE = "switchyard"
+HUB, DATABASE = "hub", "switchyard"  # the role that owns the hub's database, and that database
 LAUNCH_SECONDS = 60.0  # recovery after a crash takes a few
 FROZEN_SECONDS = 5.0  # how long we hope that somebody continues a frozen server
 IN_USE_SECONDS = 10.0  # how long the children of a killed server may finish what they do
-STOP_SECONDS = 60.0
+STOP_SECONDS = 30.0  # a fast shutdown; an immediate one gets as long again
 ASK_SECONDS = 2
-SETTINGS = {
-    "listen_addresses": "",
-    "port": str(PORT),
-    "unix_socket_permissions": "0700",
-    "max_connections": "100",
-    "shared_buffers": "64MB",
-    "max_wal_size": "256MB",
-    "jit": "off",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "lc_messages": "C",
-    # Logs hold no statement and no DETAIL: both repeat what people wrote.
-    "logging_collector": "on",
-    "log_filename": "postgres-%Y%m%d-%H%M%S.log",
-    "log_rotation_size": "5MB",
-    "log_rotation_age": "1d",
-    "log_line_prefix": "%m [%p] ",
-    "log_error_verbosity": "terse",
-    "log_min_error_statement": "panic",
-    "log_checkpoints": "off",
-}
 
 
 class Life(enum.Enum):
@@ -56,11 +36,11 @@ class Life(enum.Enum):
 
 
 class Server:
-    """The server of one home. Its verbs judge nothing but the moment; callers hold the home's lock around them."""
+    """The server of one home. Callers of the verbs that change something hold the home's lock around them."""
 
     def __init__(self, home: Home, settings: Mapping[str, str], elsewhere: Path) -> None:
         self.home = home
-        self._settings = {**SETTINGS, **settings}
+        self._settings = settings
         self._elsewhere = elsewhere
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -81,33 +61,21 @@ class Server:
         return find(self.home.cluster)
 
     def bring_up(self) -> bool:
-        """Make it answer; True when its process was there already."""
-        life = self.look()
-        if life is Life.GONE:
-            self.launch()
-        elif life is Life.SILENT:
+        """Make it answer, with the hub's role and database in it; True when no process had to be started for that."""
+        found = True
+        while not self.alive():
+            if self.postmaster() is None:
+                self._launch()
+                found = False
             self._await_answer()
         self._prepare()
-        return life is not Life.GONE
+        return found
 
-    def launch(self) -> None:
-        """Start the process, whose absence the caller has seen, and wait until it answers."""
-        binaries = embedded_binaries.server(self.home.made_by)
-        binaries = embedded_binaries.within_reach(binaries, self.home.account, self._elsewhere)
-        if self.home.made_by is None:
-            self._make_cluster(binaries)
-        # Postgres would take whoever now has the old pid for a server. Two servers it still refuses by their shared memory.
-        pid_file(self.home.cluster).unlink(missing_ok=True)
-        deadline = time.monotonic() + IN_USE_SECONDS
-        try:
-            while not self._spawn(binaries):
-                words = self.home.last_words()
-                if "still in use" not in words or time.monotonic() >= deadline:
-                    raise EmbeddedError(f"The embedded database did not start: {words}")
-                time.sleep(0.1)
-        except BaseException:  # Ctrl-C while we wait: leave nothing behind
-            self.shut_down()
-            raise
+    def deaf(self) -> bool:
+        """Whether it runs but its socket is gone, as when somebody emptied /tmp: it will never answer again."""
+        postmaster = self.postmaster()
+        ready = postmaster is not None and postmaster.status == "ready" and not postmaster.frozen
+        return ready and not (self.home.socket_folder() / f".s.PGSQL.{PORT}").exists()
 
     def shut_down(self) -> None:
         """What `pg_ctl stop -m fast` does, but only ever to the process that was proven to be this server."""
@@ -116,37 +84,55 @@ class Server:
             return
         postmaster.end()
         if not postmaster.gone(STOP_SECONDS):
-            raise EmbeddedError(f"The embedded database (process {postmaster.process.pid}) does not stop.")
+            postmaster.end(at_once=True)
+            if not postmaster.gone(STOP_SECONDS):
+                raise EmbeddedError(f"The embedded database (process {postmaster.process.pid}) does not stop.")
         self.postmaster()
 
-    def _spawn(self, binaries: Binaries) -> bool:
-        settings = {
-            **self._settings,
-            "unix_socket_directories": '"{}"'.format(str(self.home.socket_folder()).replace('"', '""')),
-            "log_directory": str(self.home.own("log")),
-        }
-        command = [str(binaries / "postgres"), "-D", str(self.home.cluster)]
-        command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        with self.home.start_log.open("wb") as output:
+    def _launch(self) -> None:
+        """Start the process, whose absence the caller has seen, and wait until it answers."""
+        binaries = embedded_binaries.server(self.home.made_by)
+        binaries = embedded_binaries.within_reach(binaries, self.home.account, self._elsewhere)
+        if self.home.made_by is None:
+            embedded_cluster.make(self.home, binaries)
+        # Whoever has the old pid now would pass for a server. That two serve one cluster, their shared memory forbids.
+        pid_file(self.home.cluster).unlink(missing_ok=True)
+        deadline = time.monotonic() + IN_USE_SECONDS
+        try:
+            while not self._spawned(binaries):
+                words = self.home.last_words()
+                if "still in use" not in words or time.monotonic() >= deadline:
+                    raise EmbeddedError(f"The embedded database did not start: {words}")
+                time.sleep(0.1)
+        except BaseException:  # Ctrl-C while we wait: leave nothing behind
+            self.shut_down()
+            raise
+
+    def _spawned(self, binaries: Binaries) -> bool:
+        log = os.open(self.home.start_log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
             # A session of its own: Ctrl-C in the terminal is for the hub, which then stops the server itself.
-            self._child = subprocess.Popen(
-                command,
+            self._child = subprocess.Popen(  # noqa: S603 - a list, no shell
+                embedded_cluster.command(self.home, binaries, self._settings),
                 **self.home.account.spawn_options(),
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
             )
+        finally:
+            os.close(log)
         return self._await_answer(self._child)
 
     def _await_answer(self, child: subprocess.Popen[bytes] | None = None) -> bool:
-        """True once it answers, False when `child` ended instead; raises EmbeddedError when neither happens in time."""
+        """True once it answers, False when its process ended instead; raises EmbeddedError when it does neither."""
         begun = time.monotonic()
         while not self.alive():
-            if child is not None and child.poll() is not None:
+            postmaster = self.postmaster()
+            ended = child.returncode is not None if child else postmaster is None
+            if ended:
                 return False
             waited = time.monotonic() - begun
-            postmaster = self.postmaster()
             if postmaster and postmaster.frozen and waited > FROZEN_SECONDS:
                 pid = postmaster.process.pid
                 raise EmbeddedError(f"The embedded database (process {pid}) is frozen. Continue it: kill -CONT {pid}")
@@ -154,27 +140,6 @@ class Server:
                 raise EmbeddedError(f"The database in {self.home.folder} does not answer: {self.home.last_words()}")
             time.sleep(0.02)
         return True
-
-    def _make_cluster(self, binaries: Binaries) -> None:
-        """initdb beside the final name, renamed when whole: a cluster is there or not."""
-        remove_half_made(self.home.folder / "cluster.new")
-        new = self.home.own("cluster.new")
-        password = self.home.password_file(KEEPER)
-        # Text sorts and folds the same on every machine: Postgres' own rules where it has them.
-        locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if binaries.major >= 17 else []
-        options = [
-            "-U",
-            KEEPER,
-            "--auth=scram-sha-256",
-            f"--pwfile={password}",
-            "--encoding=UTF8",
-            "--locale=C",
-            *locale,
-        ]
-        made = self.home.account.run([binaries / "initdb", "-D", new, *options, "--no-instructions"])
-        if made.returncode:
-            raise EmbeddedError(_why_not_made(made.stderr))
-        new.rename(self.home.cluster)
 
     def _prepare(self) -> None:
         """See that the hub's role and database are there. The role is no superuser: it cannot reach the machine."""
@@ -227,12 +192,3 @@ def _ask(connection: psycopg.pq.abc.PGconn) -> bool:
         connection.consume_input()
     result = connection.get_result()
     return result is not None and result.status == psycopg.pq.ExecStatus.TUPLES_OK
-
-
-def _why_not_made(said: str) -> str:
-    if "could not look up effective user ID" in said:
-        return (
-            "Postgres refuses a user id without a name: this one is missing in /etc/passwd. "
-            "Add it there, run as another user, or set SWITCHYARD_DATABASE_URL."
-        )
-    return f"The embedded database could not be made: {' / '.join(said.strip().splitlines()[-2:])}"
