@@ -53,7 +53,7 @@ class AgentSubscription(Base):
 
     @classmethod
     def live(cls, now: datetime) -> ColumnElement[bool]:
-        """The condition for a live row: not dropped, and heard less than `stale_seconds` ago (exactly that is stale)."""
+        """The condition for a live row: not dropped, heard less than `stale_seconds` ago (exactly that is stale)."""
         return and_(cls.dropped_at.is_(None), cls.last_seen_at > now - timedelta(seconds=rules().stale_seconds))
 
     @classmethod

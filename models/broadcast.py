@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 # One channel for all: NOTIFY serialises commits, and each listener pays for every channel it reads.
 CHANNEL = "switchyard"
 NOTIFY = text(
-    "SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) WITH ORDINALITY AS n(payload, place) ORDER BY place"
+    "SELECT pg_notify(:channel, payload)"
+    " FROM unnest(CAST(:payloads AS text[])) WITH ORDINALITY AS n(payload, place) ORDER BY place"
 )
 
 

@@ -1,4 +1,4 @@
-"""A refusal becomes a page for people, JSON for programs; what nobody foresaw becomes a 500 with an id, and a log line."""
+"""A refusal becomes a page for people, JSON for programs; what nobody foresaw becomes a 500 with an id in the log."""
 
 import uuid
 

@@ -52,7 +52,9 @@ BEGIN
         WHERE agent_id = found_agent AND dropped_at IS NULL
           AND last_seen_at <= clock_timestamp() - make_interval(secs => p_stale);
     agent_id := found_agent;
-    still_routable := EXISTS (SELECT 1 FROM agent_subscriptions s WHERE s.agent_id = found_agent AND s.dropped_at IS NULL);
+    still_routable := EXISTS (
+        SELECT 1 FROM agent_subscriptions s WHERE s.agent_id = found_agent AND s.dropped_at IS NULL
+    );
     IF NOT still_routable THEN
         UPDATE agents SET away_since = clock_timestamp() WHERE id = found_agent;
     END IF;

@@ -1,0 +1,98 @@
+"""The timetable: which job runs how often. Each runs in every process; what is due is a column, claimed by lock.
+
+Interval ticks only, one instance each, late ones run once: APScheduler's own grace of a second would drop every job
+that came due while the process was busy.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from apscheduler.schedulers.gevent import GeventScheduler
+
+from jobs.advance_topics import advance_topics
+from jobs.end_grace_windows import end_grace_windows
+from jobs.prune import prune
+from jobs.reap_subscriptions import reap_subscriptions
+from models.base import database_time
+from models.database import Rules, transaction
+from models.errors import DatabaseAway
+
+log = structlog.get_logger("timetable")
+
+Job = Callable[[datetime], int]
+
+
+@dataclass
+class Line:
+    """One line of the timetable, and how its last run went."""
+
+    job: Job
+    every_seconds: float
+    last_run_at: datetime | None = None
+    last_seconds: float | None = None
+    last_error: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return self.job.__name__
+
+    def run(self) -> None:
+        """Runs the job once, with the database's time; a failure is noted, and the next tick tries again."""
+        started = time.monotonic()
+        try:
+            with transaction() as session:
+                now = database_time(session)
+            done = self.job(now)
+            self.last_run_at, self.last_error = now, None
+            if done:
+                log.info("job_done", job=self.name, count=done)
+        except DatabaseAway:
+            self.last_error = "The database does not answer."
+        except Exception as error:
+            self.last_error = type(error).__name__
+            log.exception("job_failed", job=self.name)
+        self.last_seconds = round(time.monotonic() - started, 4)
+
+
+def lines(rules: Rules) -> list[Line]:
+    """The timetable. *Every* is an upper bound: a timer set to seconds brings a quicker tick, of half a second at least."""
+
+    def tick(every: float, serves: float) -> float:
+        return max(0.5, min(every, serves / 2))
+
+    return [
+        Line(advance_topics, 5),
+        Line(end_grace_windows, tick(5, rules.grace_seconds)),
+        Line(reap_subscriptions, tick(30, rules.stale_seconds)),
+        Line(prune, 3600),
+    ]
+
+
+class Timetable:
+    """Runs the lines, each in a greenlet of its own."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.lines = lines(rules)
+        self._scheduler = GeventScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        )
+
+    def start(self) -> None:
+        """Runs every line once now, and then at its interval: an interval's first tick comes one interval late."""
+        for line in self.lines:
+            self._scheduler.add_job(line.run, "interval", seconds=line.every_seconds, id=line.name)
+            self._scheduler.add_job(line.run, id=f"{line.name} at the start")
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Stops; a running job is not waited for: each of its transactions stands by itself."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def runs(self) -> bool:
+        """Whether the scheduler lives."""
+        return bool(self._scheduler.running)
