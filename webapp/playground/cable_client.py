@@ -9,6 +9,7 @@ closed --open()--> connecting --upgrade--> open --welcome--> greeted --confirm--
 import contextlib
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -38,7 +39,10 @@ class Timing:
 
 
 class Refused(Unreachable):
-    """The hub answered the handshake and said no; `status` is its HTTP status, 101 when it chose no sub-protocol."""
+    """The hub is there and there will be no socket; `status` is its HTTP status, 101 for a socket without sub-protocol.
+
+    It is 0 where the certificate is not to be trusted.
+    """
 
     def __init__(self, sentence: str, status: int) -> None:
         super().__init__(sentence)
@@ -153,6 +157,8 @@ class CableClient:
         except websocket.WebSocketBadStatusException as error:
             sentence = f"The hub answered {error.status_code} instead of opening a socket."
             raise Refused(sentence, error.status_code) from None
+        except ssl.SSLCertVerificationError as error:
+            raise Refused(f"The hub's certificate is not trusted ({error.verify_message}).", 0) from None
         except (OSError, ValueError, websocket.WebSocketException) as error:
             raise Unreachable(f"No socket at {self._address.origin} ({reason(error)}).") from None
         if (fresh.getheaders() or {}).get("sec-websocket-protocol") != DIALECT:

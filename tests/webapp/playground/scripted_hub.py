@@ -3,7 +3,9 @@
 import contextlib
 import http.server
 import json
+import pathlib
 import socket
+import ssl
 import threading
 import time
 from collections import defaultdict, deque
@@ -31,7 +33,7 @@ class Call:
 class ScriptedHub:
     """Answers as a hub should unless told otherwise by its attributes; `story` is the order in which things came in."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, certificate: pathlib.Path | None = None) -> None:
         self.story: list[str] = []
         self.handshakes: list[tuple[str, dict[str, str]]] = []
         self.calls: list[Call] = []
@@ -44,9 +46,14 @@ class ScriptedHub:
         self.changed = threading.Condition(threading.RLock())
         self.socket: simple_websocket.Server | None = None
         self._ended = True  # the end of the newest socket stands in the story
-        self._server = _server(self, host)
+        self._server = _server(self)
         self.port = self._server.server_address[1]
-        self.url = f"http://{host}:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}"
+        if certificate is not None:
+            self.url = self.url.replace("http:", "https:")
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, True, do_handshake_on_connect=False)
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def send(self, frame: dict[str, Any] | str) -> None:
@@ -174,7 +181,7 @@ def _usual(call: Call) -> tuple[int, dict[str, Any]]:
     return 201, {"comment_id": 501, "pending_approval_ids": []}
 
 
-def _server(hub: ScriptedHub, host: str) -> http.server.ThreadingHTTPServer:
+def _server(hub: ScriptedHub) -> http.server.ThreadingHTTPServer:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -186,6 +193,6 @@ def _server(hub: ScriptedHub, host: str) -> http.server.ThreadingHTTPServer:
         def log_message(self, *parts: Any) -> None:
             """Tests read the story instead."""
 
-    server = http.server.ThreadingHTTPServer((host, 0), Handler)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     return server
