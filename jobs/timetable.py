@@ -59,7 +59,7 @@ class Line:
 
 
 def lines(rules: Rules) -> list[Line]:
-    """The timetable. *Every* is an upper bound: a timer set to seconds brings a quicker tick, of half a second at least."""
+    """The timetable. *Every* is an upper bound: a timer set to seconds brings a quicker tick, at least 0.5 s."""
 
     def tick(every: float, serves: float) -> float:
         return max(0.5, min(every, serves / 2))

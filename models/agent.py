@@ -74,7 +74,7 @@ class Agent(HoldsWork, Base):
     # -- who may see and use it --------------------------------------------------------------------------------
 
     @classmethod
-    def usable_in(cls, creative_id: int) -> Select[tuple["Agent"]]:
+    def usable_in(cls, creative_id: int) -> Select["Agent"]:
         """The agents that may work in a creative: those whose owner may give feedback there."""
         rights = (Level.FEEDBACK, Level.ADMIN)
         shared = select(CreativeShare.user_id).where(
@@ -90,7 +90,7 @@ class Agent(HoldsWork, Base):
         )
 
     @classmethod
-    def visible_to(cls, user: User) -> Select[tuple["Agent"]]:
+    def visible_to(cls, user: User) -> Select["Agent"]:
         """The person's own agents, and those of everybody with whom they share a creative."""
         read = Creative.readable_by(user.id)
         owners = select(Creative.owner_id).where(Creative.id.in_(read))

@@ -57,7 +57,7 @@ class Creative(Base):
         return creative
 
     @classmethod
-    def readable_by(cls, user_id: int) -> Select[tuple[int]]:
+    def readable_by(cls, user_id: int) -> Select[int]:
         """The ids of all creatives the person may read, as a subquery."""
         shared = select(CreativeShare.creative_id).where(CreativeShare.user_id == user_id)
         return select(cls.id).where(or_(cls.owner_id == user_id, cls.id.in_(shared)))

@@ -75,7 +75,7 @@ def connect(
         connect_args={"connect_timeout": 3, "options": TIMEOUTS, "application_name": "switchyard"},
     )
     Database.rules = rules or Rules()
-    Database.deadline = staticmethod(deadline)  # type: ignore[assignment]
+    Database.deadline = staticmethod(deadline)
     return Database.engine
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -62,7 +62,7 @@ def _by_expression(session: Session, topic: Place, text: str, author: str, routa
     if not asking:
         return []
     creative = session.get_one(Creative, topic.creative_id)
-    facts = {
+    facts: dict[str, Any] = {
         "message": {"text": text, "author": author, "author_kind": "user"},
         "topic": {"id": topic.id, "name": topic.name},
         "creative": {"id": creative.id, "name": creative.name},

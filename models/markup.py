@@ -16,13 +16,14 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
 from markdown_it.utils import OptionsDict
-from mdit_py_plugins.gfm_autolink import gfm_autolink_plugin
 
 from models.highlight import CLASSES, highlighted
 
 VERSION = 1  # raise it when the same text would come out differently
 MAX_CHARACTERS = 65_536  # longer text is shown as it was written
 MAX_HIGHLIGHTED = 20_480  # characters of code in one message; the rest is shown without colours
+MAX_MARKS = 10_000  # signs of Markdown and line ends; more of them would stop every socket for half a second and longer
+MAX_CELLS = 20_000  # of tables, at the most that their widest row times all lines could make
 MAX_NESTING = 20  # deeper quotes and lists are shown as they were written
 
 TAGS = {"a", "blockquote", "br", "code", "div", "em", "hr", "li", "ol", "p", "pre", "s", "span", "strong", "ul"}
@@ -37,6 +38,7 @@ ALLOWED_CLASSES = {
     "th": set(ALIGNED.values()),
 }
 
+_marks = re.compile(r"[\n\[\]*_~`|<&\\]")
 _cleaner = nh3.Cleaner(
     tags=TAGS | TABLE_TAGS,
     attributes={"*": set(), "a": {"href"}, "ol": {"start"}},
@@ -51,9 +53,9 @@ _cleaner = nh3.Cleaner(
 def render(text: str, mentions: Collection[str] = ()) -> str:
     """Safe HTML for one message. `mentions` are the names that may be called with @ here, without the @."""
     text = text.encode("utf-8", "replace").decode()
-    if len(text) > MAX_CHARACTERS:
+    if len(text) > MAX_CHARACTERS or _is_costly(text):
         return _as_written(text)
-    environment = {"names": _names(mentions), "highlight": MAX_HIGHLIGHTED}
+    environment = {"finder": _finder(mentions), "highlight": MAX_HIGHLIGHTED}
     tokens = _markdown.parse(text, environment)
     if any(token.nesting == 1 and token.level >= MAX_NESTING - 1 for token in tokens):
         return _as_written(text)
@@ -76,19 +78,23 @@ def one_line(text: str, limit: int) -> str:
     return cut.rstrip() + "\u2026"
 
 
+def _is_costly(text: str) -> bool:
+    """Whether the text is of a kind nobody writes, made to keep a renderer busy."""
+    lines = text.split("\n")
+    widest = max(line.count("|") for line in lines)
+    return len(_marks.findall(text)) > MAX_MARKS or widest * len(lines) > MAX_CELLS
+
+
 def _as_written(text: str) -> str:
     return f'<div class="plain">{html.escape(text)}</div>'
 
 
-def _names(mentions: Iterable[str]) -> re.Pattern[str] | None:
-    """A pattern of the names, longest first. It ends where a longer word does not go on: @scout. but not @scouts."""
+def _finder(mentions: Iterable[str]) -> re.Pattern[str]:
+    """Finds addresses, and names behind an @ (longest first; @scout. is one, @scouts is not)."""
     names = sorted({name for name in mentions if name}, key=len, reverse=True)
-    if not names:
-        return None
-    ends = (
-        rf"{re.escape(name)}(?!\w|-\w)" if name[-1].isalnum() or name[-1] == "_" else re.escape(name) for name in names
-    )
-    return re.compile(rf"(?i)(?<![\w@./-])@(?:{'|'.join(ends)})")
+    whole = [re.escape(name) + (r"(?!\w|-\w)" if re.search(r"\w$", name) else "") for name in names]
+    called = rf"|(?<![\w@./-])@(?:{'|'.join(whole)})" if whole else ""
+    return re.compile(rf"(?i)(?<!\w)(?P<address>https?://[^\s<>\"\x60]{{1,2000}}){called}")
 
 
 def _shape(state: StateCore) -> None:
@@ -100,39 +106,56 @@ def _shape(state: StateCore) -> None:
         elif token.type in ("td_open", "th_open"):
             aligned = ALIGNED.get(str(token.attrs.pop("style", "")))
             token.attrs |= {"class": aligned} if aligned else {}
-        elif token.type == "inline" and token.children and state.env["names"]:
-            token.children = list(_with_mentions(token.children, state.env["names"]))
+        elif token.type == "inline" and token.children:
+            token.children = list(_found(token.children, state.env["finder"]))
 
 
-def _with_mentions(children: Sequence[Token], names: re.Pattern[str]) -> Iterator[Token]:
+def _found(children: Sequence[Token], finder: re.Pattern[str]) -> Iterator[Token]:
     links = 0
     for token in children:
         links += {"link_open": 1, "link_close": -1}.get(token.type, 0)
-        if token.type == "text" and not links and "@" in token.content:
-            yield from _split(token.content, names)
+        if token.type == "text" and not links:
+            yield from _split(token.content, finder)
         else:
             yield token
 
 
-def _split(text: str, names: re.Pattern[str]) -> Iterator[Token]:
+def _split(text: str, finder: re.Pattern[str]) -> Iterator[Token]:
     end = 0
-    for match in names.finditer(text):
+    for match in finder.finditer(text):
+        found = _trimmed(match[0]) if match["address"] else match[0]
         yield Token("text", "", 0, content=text[end : match.start()])
-        yield Token("mention", "span", 0, content=match[0])
-        end = match.end()
+        yield Token("address" if match["address"] else "mention", "", 0, content=found)
+        end = match.start() + len(found)
     yield Token("text", "", 0, content=text[end:])
+
+
+def _trimmed(address: str) -> str:
+    """An address in a sentence ends before its full stop, and before a bracket that was opened before it."""
+    shorter = address.rstrip(".,:;!?'*_~")
+    while shorter.endswith(")") and shorter.count(")") > shorter.count("("):
+        shorter = shorter[:-1].rstrip(".,:;!?'*_~")
+    return shorter
 
 
 def _mention(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
     return f'<span class="mention">{html.escape(tokens[index].content)}</span>'
 
 
-def _code(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
+def _address(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
+    address = html.escape(tokens[index].content)
+    return f'<a href="{address}">{address}</a>'
+
+
+def _fence(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
     token = tokens[index]
     language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
     env["highlight"] -= len(token.content)
     shown = highlighted(token.content, language) if env["highlight"] >= 0 else html.escape(token.content)
     return f'<pre class="hl"><code>{shown}</code></pre>\n'
+
+
+_code_block = _fence
 
 
 def _image(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
@@ -157,11 +180,11 @@ class _Markdown(MarkdownIt):
 
 def _parser() -> MarkdownIt:
     options = {"html": False, "breaks": True, "maxNesting": MAX_NESTING}
-    parser = _Markdown("commonmark", options).enable(["table", "strikethrough"]).use(gfm_autolink_plugin)
+    # Without reference links: a few of them, called often, make hundreds of megabytes out of a page.
+    parser = _Markdown("commonmark", options).enable(["table", "strikethrough"]).disable("reference")
     parser.core.ruler.push("shape", _shape)
-    rules = {"fence": _code, "code_block": _code, "image": _image, "mention": _mention}
-    for name, rule in {**rules, "table_open": _table_open, "table_close": _table_close}.items():
-        parser.add_render_rule(name, rule)
+    for rule in (_fence, _code_block, _image, _address, _mention, _table_open, _table_close):
+        parser.add_render_rule(rule.__name__.lstrip("_"), rule)
     return parser
 
 

@@ -16,7 +16,7 @@ from models.topic import Topic
 from models.user import User
 
 
-def said() -> Select[Any]:
+def said() -> Select[*tuple[Any, ...]]:
     """Messages with their authors' names: `author_name` (in full) and `author_short` (what pages call an agent)."""
     return (
         select(
@@ -47,7 +47,7 @@ def said() -> Select[Any]:
 
 def page_of_messages(
     session: Session, topic_id: int, limit: int, before: int | None = None, after: int | None = None
-) -> list[Row[Any]]:
+) -> list[Row[*tuple[Any, ...]]]:
     """A page of a topic, oldest first: the newest ones, those before an id, or those after one."""
     query = said().where(Message.topic_id == topic_id)
     if after is not None:
@@ -57,12 +57,12 @@ def page_of_messages(
     return list(session.execute(query.order_by(Message.id.desc()).limit(limit)))[::-1]
 
 
-def messages_by_id(session: Session, ids: Sequence[int]) -> dict[int, Row[Any]]:
+def messages_by_id(session: Session, ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
     """These messages by their id."""
     return {row.id: row for row in session.execute(said().where(Message.id.in_(ids)))}
 
 
-def work(*which: ColumnElement[bool]) -> Select[Any]:
+def work(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     """Tasks with the agent's name and, as `carried_id`, each message they carry: a row for each pair."""
     return (
         select(
@@ -86,7 +86,7 @@ def work(*which: ColumnElement[bool]) -> Select[Any]:
     )
 
 
-def dispatches(session: Session, task_ids: Sequence[int]) -> dict[int, Row[Any]]:
+def dispatches(session: Session, task_ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
     """What is sent to a plugin, by task id: the task, its message and the name of who wrote it."""
     query = (
         select(

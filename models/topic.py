@@ -4,7 +4,7 @@ import hmac
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, exists, func, select, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -13,9 +13,10 @@ from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
 from models.creative import Creative
 from models.errors import Invalid, LostRace, NotFound
+from models.gives_work import GivesWork
 from models.listeners import Listeners, listeners
 from models.message import Message, Source
-from models.task import RUNNING, Task, TaskMessage, TaskStatus
+from models.task import Task, TaskMessage, TaskStatus
 from models.user import User, check_name
 
 
@@ -27,7 +28,7 @@ class Posted(NamedTuple):
     unrouted: str | None
 
 
-class Topic(Base):
+class Topic(GivesWork, Base):
     """A conversation inside a creative. A session topic belongs to one session of one agent."""
 
     __tablename__ = "topics"
@@ -146,9 +147,9 @@ class Topic(Base):
         self.mark_read(session, user, message.id)
         taking = self.listeners(session, text, user.name, now)
         message.why = taking.why
-        agents = self._lock_agents(session, *(agent.id for agent in taking.agents))
-        tasks = [self._queue(session, message, agent, taking, user.name) for agent in taking.agents]
-        self._advance(session, agents, now)
+        agents = self.lock_agents(session, *(agent.id for agent in taking.agents))
+        tasks = [self.queue(session, message, agent, taking, user.name) for agent in taking.agents]
+        self.advance_among(session, agents, now)
         self._tell_readers(session, self.creative(session))
         session.flush()
         session.refresh(message)
@@ -159,18 +160,6 @@ class Topic(Base):
         message = Message.add(session, self.id, text, Source.NOTICE)
         self._append(session, message)
         return message
-
-    def _queue(self, session: Session, message: Message, agent: Agent, taking: Listeners, actor: str) -> Task:
-        waiting = (Task.topic_id == self.id, Task.agent_id == agent.id, Task.status == TaskStatus.QUEUED)
-        if agent.is_channel_agent:
-            waits = session.scalars(
-                select(Task).where(*waiting).order_by(Task.id.desc()).limit(1).with_for_update()
-            ).first()
-            if waits is not None:
-                waits.merge(session, message, actor)
-                return waits
-        only = self.session_id if agent.id == self.session_agent_id else None
-        return Task.queue(session, message, agent.id, only, taking.waits_for.get(agent.id), actor)
 
     def _posted_before(self, session: Session, user: User, once: str) -> Posted | None:
         mine = (Message.topic_id == self.id, Message.user_id == user.id, Message.once == once)
@@ -215,53 +204,6 @@ class Topic(Base):
         """The oldest task the agent was given here and has not answered."""
         open_ = (Task.topic_id == self.id, Task.agent_id == agent_id, Task.status == TaskStatus.DELEGATED)
         return session.scalars(select(Task).where(*open_).order_by(Task.id).limit(1)).first()
-
-    # -- letting work go ---------------------------------------------------------------------------------------
-
-    def advance(self, session: Session, now: datetime) -> Task | None:
-        """Lets the next task go, under the topic's lock: one runs at a time, in order; who is away holds up nobody.
-
-        Returns the task that was delegated, None when none could be.
-        """
-        return self._advance(session, self._lock_agents(session), now)
-
-    def _lock_agents(self, session: Session, *ids: int) -> dict[int, Agent]:
-        """Those whose work waits here and these, before any task is locked (the order of locks)."""
-        queued = (Task.topic_id == self.id, Task.status == TaskStatus.QUEUED)
-        waiting = session.scalars(select(Task.agent_id).where(*queued).distinct())
-        return {agent.id: agent for agent in Agent.locked(session, *{*waiting, *ids})}
-
-    def _advance(self, session: Session, agents: dict[int, Agent], now: datetime) -> Task | None:
-        queued = (Task.topic_id == self.id, Task.status == TaskStatus.QUEUED, Task.agent_id.in_(list(agents)))
-        waiting = Task.locked(session, session.scalars(select(Task.id).where(*queued)))
-        busy = self._busy(session)
-        gone = None
-        for task in waiting:
-            task.advance_due_at = None
-            agent = agents[task.agent_id]
-            why = "Waits until the task before it is finished." if busy else self._delegate(session, agent, task, now)
-            if why is None:
-                gone, busy = task, True
-            elif why != task.why:
-                task.why = why
-                task.changed(session)
-        session.flush()
-        return gone
-
-    def _busy(self, session: Session) -> bool:
-        # A task that waits for a person's decision does not hold up the answer to it.
-        running = (Task.topic_id == self.id, Task.status.in_(RUNNING), Task.pending_tool_call.is_(None))
-        return bool(session.scalar(select(exists().where(*running))))
-
-    def _delegate(self, session: Session, agent: Agent, task: Task, now: datetime) -> str | None:
-        """Hands the task over; or says why that cannot be now."""
-        if not agent.has_room(session, agent.max_tasks):
-            return f"{agent.handle} is at work on as many tasks as it may take."
-        chosen = agent.choose(session, task.only_session, now)
-        if chosen is None:
-            return agent.why_not(False)
-        task.delegate(session, chosen.token, chosen.session_id, chosen.registration, f"Given to {agent.handle}.")
-        return None
 
     # -- reading -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,80 @@
+"""What a topic gives to agents: a task for each, one running at a time, the rest in order.
+
+A part of `Topic`, in a file of its own. All of it happens under the topic's row lock.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from models.agent import Agent
+from models.listeners import Listeners
+from models.message import Message
+from models.task import RUNNING, Task, TaskStatus
+
+
+class GivesWork:
+    """The work of one topic. Expects the topic's `id`, `session_id` and `session_agent_id`."""
+
+    id: Any
+    session_id: Any
+    session_agent_id: Any
+
+    def queue(self, session: Session, message: Message, agent: Agent, taking: Listeners, actor: str) -> Task:
+        waiting = (Task.topic_id == self.id, Task.agent_id == agent.id, Task.status == TaskStatus.QUEUED)
+        if agent.is_channel_agent:
+            waits = session.scalars(
+                select(Task).where(*waiting).order_by(Task.id.desc()).limit(1).with_for_update()
+            ).first()
+            if waits is not None:
+                waits.merge(session, message, actor)
+                return waits
+        only = self.session_id if agent.id == self.session_agent_id else None
+        return Task.queue(session, message, agent.id, only, taking.waits_for.get(agent.id), actor)
+
+    def advance(self, session: Session, now: datetime) -> Task | None:
+        """Lets the next task go, under the topic's lock: one runs at a time, in order; who is away holds up nobody.
+
+        Returns the task that was delegated, None when none could be.
+        """
+        return self.advance_among(session, self.lock_agents(session), now)
+
+    def lock_agents(self, session: Session, *ids: int) -> dict[int, Agent]:
+        """Those whose work waits here and these, before any task is locked (the order of locks)."""
+        queued = (Task.topic_id == self.id, Task.status == TaskStatus.QUEUED)
+        waiting = session.scalars(select(Task.agent_id).where(*queued).distinct())
+        return {agent.id: agent for agent in Agent.locked(session, *{*waiting, *ids})}
+
+    def advance_among(self, session: Session, agents: dict[int, Agent], now: datetime) -> Task | None:
+        queued = (Task.topic_id == self.id, Task.status == TaskStatus.QUEUED, Task.agent_id.in_(list(agents)))
+        waiting = Task.locked(session, session.scalars(select(Task.id).where(*queued)))
+        busy = self._busy(session)
+        gone = None
+        for task in waiting:
+            task.advance_due_at = None
+            agent = agents[task.agent_id]
+            why = "Waits until the task before it is finished." if busy else self._delegate(session, agent, task, now)
+            if why is None:
+                gone, busy = task, True
+            elif why != task.why:
+                task.why = why
+                task.changed(session)
+        session.flush()
+        return gone
+
+    def _busy(self, session: Session) -> bool:
+        # A task that waits for a person's decision does not hold up the answer to it.
+        running = (Task.topic_id == self.id, Task.status.in_(RUNNING), Task.pending_tool_call.is_(None))
+        return bool(session.scalar(select(exists().where(*running))))
+
+    def _delegate(self, session: Session, agent: Agent, task: Task, now: datetime) -> str | None:
+        """Hands the task over; or says why that cannot be now."""
+        if not agent.has_room(session, agent.max_tasks):
+            return f"{agent.handle} is at work on as many tasks as it may take."
+        chosen = agent.choose(session, task.only_session, now)
+        if chosen is None:
+            return agent.why_not(False)
+        task.delegate(session, chosen.token, chosen.session_id, chosen.registration, f"Given to {agent.handle}.")
+        return None

@@ -1,0 +1,130 @@
+"""The order of locks: Topic, Agent, Task, Message; several of a kind by ascending id, in one statement."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from models import registration
+from models.agent import Agent
+from models.agent_subscription import AgentSubscription
+from models.topic import Topic
+from tests.cast import Cast
+
+ORDER = ["topics", "agents", "chat_slots", "chat_sessions", "tasks", "messages"]
+LOCKING = re.compile(r"FROM (\w+).*FOR (?:NO KEY )?UPDATE", re.DOTALL)
+# Functions of the database that begin with the agent's lock (migration 0002).
+FUNCTIONS = {"subscribe_agent": "agents", "unsubscribe_agent": "agents"}
+
+
+class Recorder:
+    """The tables locked since the last `begin`, in order."""
+
+    def __init__(self) -> None:
+        self.locked: list[str] = []
+
+    def __call__(self, conn: object, cursor: object, statement: str, *_: object) -> None:
+        for function, table in FUNCTIONS.items():
+            if f" {function}(" in statement:
+                self.locked.append(table)
+        found = LOCKING.search(statement)
+        if found is not None and found[1] in ORDER:
+            self.locked.append(found[1])
+
+    def check(self) -> list[str]:
+        """The journey's locks; fails on a step up."""
+        taken, self.locked = self.locked, []
+        places = [ORDER.index(table) for table in taken]
+        assert places == sorted(places), f"a step up: {taken}"
+        return taken
+
+
+@pytest.fixture
+def locks(session: Session, cast: Cast) -> Iterator[Recorder]:
+    """Records what the journey locks, the cast's entry left out."""
+    recorder = Recorder()
+    connection = session.connection()
+    event.listen(connection, "before_cursor_execute", recorder)
+    yield recorder
+    event.remove(connection, "before_cursor_execute", recorder)
+
+
+def test_the_recorder_sees_a_step_up(locks: Recorder, cast: Cast) -> None:
+    Agent.locked(cast.session, cast.scout.id)
+    Topic.locked(cast.session, cast.topic.id)
+    with pytest.raises(AssertionError, match="a step up"):
+        locks.check()
+
+
+def test_posting_locks_downward(locks: Recorder, cast: Cast) -> None:
+    cast.connect()
+    locks.check()
+    topic = Topic.locked(cast.session, cast.topic.id)
+    assert topic is not None
+    topic.post(cast.session, cast.alice, "one", cast.now)
+    topic.post(cast.session, cast.alice, "two", cast.now)
+    locks.locked.clear()
+    Topic.locked(cast.session, cast.topic.id)
+    topic.post(cast.session, cast.alice, "three", cast.now)
+    assert locks.check()[:2] == ["topics", "agents"]
+
+
+def test_answering_locks_downward(locks: Recorder, cast: Cast) -> None:
+    cast.connect()
+    task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
+    cast.topic.post(cast.session, cast.alice, "two", cast.now)
+    locks.locked.clear()
+    topic = Topic.locked(cast.session, cast.topic.id)
+    assert topic is not None
+    topic.reply(cast.session, cast.scout, "done", task, task.generation, cast.now)
+    assert locks.check()[:2] == ["topics", "tasks"]
+
+
+def test_advancing_locks_downward(locks: Recorder, cast: Cast) -> None:
+    cast.topic.post(cast.session, cast.alice, "one", cast.now)
+    cast.connect()
+    locks.locked.clear()
+    topic = Topic.locked(cast.session, cast.topic.id)
+    assert topic is not None and topic.advance(cast.session, cast.now) is not None
+    assert locks.check() == ["topics", "agents", "tasks"]
+
+
+def test_subscribing_with_work_to_judge_locks_downward(locks: Recorder, cast: Cast) -> None:
+    cast.connect()
+    cast.topic.post(cast.session, cast.alice, "one", cast.now)
+    locks.locked.clear()
+    cast.connect()
+    assert locks.check()[:2] == ["agents", "tasks"]
+
+
+def test_leaving_locks_downward(locks: Recorder, cast: Cast) -> None:
+    token = cast.connect()
+    locks.locked.clear()
+    Agent.unsubscribe(cast.session, token)
+    assert locks.check() == ["agents"]
+
+
+def test_the_end_of_a_grace_window_locks_downward(locks: Recorder, cast: Cast) -> None:
+    token = cast.connect()
+    cast.topic.post(cast.session, cast.alice, "one", cast.now)
+    Agent.unsubscribe(cast.session, token)
+    locks.locked.clear()
+    [agent] = Agent.locked(cast.session, cast.scout.id)
+    agent.end_grace(cast.session, AgentSubscription.of(cast.session, agent.id)[0], cast.now)
+    assert locks.check()[:2] == ["agents", "tasks"]
+
+
+def test_goodbye_locks_downward(locks: Recorder, cast: Cast) -> None:
+    cast.connect()
+    cast.session_topic.post(cast.session, cast.alice, "one", cast.now)
+    locks.locked.clear()
+    registration.unregister(cast.session, cast.alice, cast.scout, cast.session_topic.id, "laptop", cast.now)
+    assert locks.check()[:3] == ["topics", "agents", "tasks"]
+
+
+def test_registering_again_locks_the_topic_only(locks: Recorder, cast: Cast) -> None:
+    locks.locked.clear()
+    registration.register(cast.session, cast.alice, "scout", "laptop", "my-repo", cast.now)
+    assert locks.check() == ["topics"]
