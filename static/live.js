@@ -1,6 +1,144 @@
-// The live page: follows the streams the page names, applies what comes, and says so when it stops.
-import * as Turbo from "./vendor/turbo.js"
+// The live page: follows the streams it names over the hub's cable, applies what comes, and says so when it stops.
+import "./composer.js"
+import "./drive.js"
+import "./keys.js"
+import * as Turbo from "./turbo.js"
+import { createConsumer } from "./vendor/actioncable.js"
+import { hide, show } from "./bar.js"
+import { clock, now, refresh } from "./times.js"
+import { catchUp, fillGap } from "./topic.js"
 
-// Turbo's progress bar would put a <style> into the page, which our policy forbids.
-Turbo.session.adapter.progressBar.show = () => {}
-Turbo.session.adapter.progressBar.hide = () => {}
+const CHANNEL = "Switchyard::PageChannel"
+const DELAYS = [1, 2, 4, 8, 15, 30]
+const QUIET = 2000
+const consumer = createConsumer("/cable")
+const connection = consumer.connection
+const followed = new Map()
+const confirmed = new Set()
+let lostAt = null
+let nextTry = null
+let tries = 0
+let stopped = false
+let shown = false
+
+function wanted() {
+  const named = [...document.querySelectorAll('meta[name="stream"]')].map(meta => meta.content)
+  const marked = [...document.querySelectorAll("[data-stream]")].map(element => element.dataset.stream)
+  return new Set([...named, ...marked])
+}
+
+function follow() {
+  const names = wanted()
+  for (const [name, subscription] of followed) {
+    if (names.has(name)) continue
+    subscription.unsubscribe()
+    followed.delete(name)
+    confirmed.delete(name)
+  }
+  for (const name of names) if (!followed.has(name)) followed.set(name, subscribe(name))
+  if (followed.size && !live() && lostAt === null) lostAt = now()
+  if (!followed.size) forgetTrouble()
+}
+
+function subscribe(stream) {
+  return consumer.subscriptions.create({ channel: CHANNEL, stream }, {
+    connected: () => arrived(stream),
+    disconnected: ({ willAttemptReconnect } = {}) => lost(willAttemptReconnect),
+    rejected: () => refused(stream),
+    received: message => apply(message),
+  })
+}
+
+function live() {
+  return [...followed.keys()].every(name => confirmed.has(name))
+}
+
+function apply({ html, refresh: again }) {
+  if (html) Turbo.renderStreamMessage(html)
+  if (again) renew()
+}
+
+function lost(willTry) {
+  confirmed.clear()
+  if (lostAt === null) lostAt = now()
+  stopped = willTry === false
+}
+
+function refused(stream) {
+  followed.delete(stream)
+  forgetTrouble()
+  show("trouble", "This page gets no live updates.", "You may no longer see what it shows.")
+}
+
+async function arrived(stream) {
+  confirmed.add(stream)
+  if (!live() || lostAt === null) return
+  const wasShown = shown
+  forgetTrouble()
+  const came = wasShown ? await renew() : await fillGap()
+  if (wasShown) announce(came)
+}
+
+function forgetTrouble() {
+  lostAt = nextTry = null
+  tries = 0
+  stopped = shown = false
+  hide()
+}
+
+function announce(came) {
+  const news = came === 1 ? " 1 message came in." : came ? ` ${came} messages came in.` : ""
+  show("live", `Back since ${clock()}.${news}`, "", false)
+  setTimeout(() => { if (!shown) hide() }, 10000)
+}
+
+// What was missed: a topic fetches its messages, any other page is loaded again in place unless somebody types in it.
+async function renew() {
+  if (document.getElementById("messages")) return catchUp()
+  if (!isBeingFilledIn()) Turbo.session.refresh(location.href, { method: "morph", scroll: "preserve" })
+  return null
+}
+
+function isBeingFilledIn() {
+  return [...document.querySelectorAll("main input, main textarea, main select")].some(field => {
+    if (field.type === "hidden" || field.type === "submit") return false
+    if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked
+    if (field.tagName === "SELECT") return [...field.options].some(option => option.selected !== option.defaultSelected)
+    return field.value !== field.defaultValue
+  })
+}
+
+// The cable's own retries have no clock that could be shown, so we keep ours: one look a second while something is missing.
+function tick() {
+  if (!followed.size || live() || lostAt === null) return
+  if (!connection.isActive() && !stopped) retry()
+  if (now() - lostAt < QUIET) return
+  shown = true
+  const since = `Live updates stopped at ${clock(lostAt)}.`
+  if (stopped) return show("trouble", since, "What you see may be old; forms still work.")
+  show("trouble", since, `${whenNext()} What you see may be old; forms still work.`)
+}
+
+function retry() {
+  connection.monitor.stop()
+  if (nextTry === null) nextTry = Date.now() + 1000 * DELAYS[Math.min(tries++, DELAYS.length - 1)] * (1 + 0.3 * Math.random())
+  if (Date.now() < nextTry) return
+  nextTry = null
+  connection.open()
+}
+
+function whenNext() {
+  const seconds = nextTry === null ? 0 : Math.ceil((nextTry - Date.now()) / 1000)
+  return seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again now."
+}
+
+document.addEventListener("turbo:load", follow)
+document.addEventListener("turbo:before-stream-render", event => {
+  const render = event.detail.render
+  event.detail.render = async element => {
+    await render(element)
+    refresh()
+  }
+})
+addEventListener("online", () => { nextTry = 0 })
+setInterval(tick, 1000)

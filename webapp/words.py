@@ -142,6 +142,7 @@ def install(env: Environment, now: Callable[[], datetime], zone: Callable[[], tz
     for name, word in timed.items():
         env.filters[name] = _timed(word, now, zone)
     env.filters["seen"] = lambda at: seen(now(), at)
+    env.filters["since"] = lambda at: span(now() - at)
     env.filters["left"] = lambda until: left(now(), until)
     env.filters["duration"] = lambda seconds: span(timedelta(seconds=seconds))
     env.filters["share"] = lambda until, begun: share(now(), until, begun)
@@ -149,6 +150,7 @@ def install(env: Environment, now: Callable[[], datetime], zone: Callable[[], tz
     for plain in (utc, iso, count, spelled, listed, span):
         env.filters[plain.__name__] = plain
     env.globals["plural"] = plural
+    env.globals["hub_now"] = now
 
 
 def _timed(word: Callable[..., str], now: Callable[[], datetime], zone: Callable[[], tzinfo]) -> Callable[..., str]:

@@ -1,0 +1,167 @@
+// A topic: what arrives takes its place, the reader is never moved, and what is unread becomes read when it was seen.
+import { speak } from "./bar.js"
+import { refresh } from "./times.js"
+
+const NEAR = 120
+let unseen = 0
+let readUpTo = 0
+let readTimer = null
+
+const log = () => document.getElementById("messages")
+const idOf = element => Number(/^message-(\d+)$/.exec(element.id)?.[1] ?? 0)
+const token = () => document.querySelector('meta[name="csrf-token"]')?.content ?? ""
+
+function lastId() {
+  return Math.max(0, ...[...log().querySelectorAll(".message")].map(idOf))
+}
+
+// How far the end of the conversation (the composer, on a phone above the bottom bar) lies below what is seen.
+function distance() {
+  const main = document.getElementById("main").getBoundingClientRect()
+  const bar = document.querySelector("nav.bottom")?.offsetHeight ?? 0
+  const rest = document.documentElement.scrollHeight - innerHeight - scrollY
+  return Math.min(rest, main.bottom + bar + 16 - innerHeight)
+}
+
+const atEnd = () => distance() < NEAR
+
+export function toEnd() {
+  scrollBy({ top: distance(), behavior: "instant" })
+}
+
+function isMine(element) {
+  return element.dataset.kind === "user" && element.dataset.authorId === document.documentElement.dataset.user
+}
+
+// One item finds its place: a message by its id, anything else at the end; what is there already is replaced where it stands.
+function place(element) {
+  const there = element.id && document.getElementById(element.id)
+  if (there) {
+    there.replaceWith(element)
+    return false
+  }
+  const id = idOf(element)
+  const after = id ? [...log().querySelectorAll(":scope > .message")].find(other => idOf(other) > id) : null
+  log().insertBefore(element, after ?? null)
+  return id > 0
+}
+
+// Messages that came in, from whichever side. Answers how many were new.
+export function arrive(elements) {
+  if (!log() || "partial" in log().dataset) return beyond(elements)
+  document.getElementById("nothing-said")?.remove()
+  const stay = atEnd()
+  const fresh = elements.filter(place)
+  for (const element of fresh) announce(element)
+  refresh(log())
+  if (stay || fresh.some(isMine)) toEnd()
+  else if (fresh.length) below(fresh.length)
+  markRead()
+  return fresh.length
+}
+
+function beyond(elements) {
+  if (log() && elements.length) below(elements.filter(element => idOf(element)).length)
+  return elements.length
+}
+
+function announce(element) {
+  element.classList.add("is-new")
+  element.addEventListener("animationend", () => element.classList.remove("is-new"), { once: true })
+  if (isMine(element) || element.dataset.kind === "system") return
+  speak(element.dataset.kind === "agent" ? `${element.dataset.author} answered` : `${element.dataset.author} wrote`)
+}
+
+function below(count) {
+  unseen += count
+  const button = document.getElementById("new-below")
+  button.textContent = `${unseen} new below`
+  button.hidden = unseen === 0
+}
+
+function seenEnd() {
+  if (!log() || !atEnd()) return
+  unseen = 0
+  const button = document.getElementById("new-below")
+  if (button && !("partial" in log().dataset)) button.hidden = true
+  markRead()
+}
+
+function markRead() {
+  clearTimeout(readTimer)
+  readTimer = setTimeout(sayRead, 600)
+}
+
+async function sayRead() {
+  const url = log()?.dataset.read
+  if (!url || document.hidden || !atEnd()) return
+  const last = lastId()
+  if (last <= readUpTo) return
+  readUpTo = last
+  const body = new URLSearchParams({ last_message_id: String(last) })
+  await fetch(url, { method: "POST", body, headers: { "X-CSRFToken": token() } }).catch(() => { readUpTo = 0 })
+}
+
+// What was said between the page's making and its first live moment: a short question, if the page names where to ask.
+export async function fillGap() {
+  const url = log()?.dataset.after
+  if (!url) return 0
+  const response = await fetch(`${url}?id=${lastId()}`, { headers: { Accept: "text/html" } }).catch(() => null)
+  if (!response?.ok || response.status === 204) return 0
+  const page = new DOMParser().parseFromString(await response.text(), "text/html")
+  return arrive([...page.body.children].map(adopt))
+}
+
+// After a loss: the page as it is now, laid over the one that is open. Text in the composer is not touched.
+export async function catchUp() {
+  const response = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null)
+  if (!response?.ok || response.redirected) return 0
+  const page = new DOMParser().parseFromString(await response.text(), "text/html")
+  return merge(page)
+}
+
+export function merge(page) {
+  const theirs = page.getElementById("messages")
+  if (!theirs || !log() || theirs.dataset.topic !== log().dataset.topic) return 0
+  const known = lastId()
+  const ids = [...theirs.children].map(idOf).filter(Boolean)
+  for (const element of [...log().children]) {
+    if (element.id && !idOf(element) && !page.getElementById(element.id)) element.remove()
+  }
+  if (ids.length && known && Math.min(...ids) > known) log().replaceChildren()
+  const aside = page.getElementById("people")
+  if (aside) document.getElementById("people")?.replaceWith(adopt(aside))
+  arrive([...theirs.children].filter(element => element.id).map(adopt))
+  return ids.filter(id => id > known).length
+}
+
+const adopt = element => document.adoptNode(element)
+
+document.addEventListener("turbo:before-stream-render", event => {
+  if (!log()) return
+  const stream = event.target
+  const render = event.detail.render
+  const appends = stream.getAttribute("action") === "append" && stream.getAttribute("target") === "messages"
+  event.detail.render = async element => {
+    if (appends) return void arrive([...element.templateContent.children].map(child => child.cloneNode(true)))
+    const stay = atEnd()
+    await render(element)
+    if (stay) toEnd()
+  }
+})
+
+document.addEventListener("click", event => {
+  if (!event.target.closest("#new-below")) return
+  if ("partial" in log().dataset) location.assign(location.pathname)
+  else toEnd()
+})
+
+document.addEventListener("turbo:load", () => {
+  unseen = 0
+  readUpTo = 0
+  if (!log()) return
+  if (!location.hash && !("partial" in log().dataset)) toEnd()
+  seenEnd()
+})
+addEventListener("scroll", seenEnd, { passive: true })
+document.addEventListener("visibilitychange", seenEnd)
