@@ -14,12 +14,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+import psycopg
 import structlog
 
 from webapp.embedded_account import EmbeddedError
 from webapp.embedded_home import ELSEWHERE, PORT, Home, settle
 from webapp.embedded_lock import FileLock
-from webapp.embedded_server import DATABASE, HUB, LAUNCH_SECONDS, STOP_SECONDS, Life, Server
+from webapp.embedded_server import DATABASE, HUB, LAUNCH_SECONDS, STOP_SECONDS, Server
 
 __all__ = ["Embedded", "EmbeddedError"]
 
@@ -132,7 +133,7 @@ class Embedded:
         with self._transition():
             hub_runs = not self._hub.take()
             self._hub.release()
-            if hub_runs and self._server.look() is not Life.ANSWERS:
+            if hub_runs and not self._server.alive():
                 return False  # the hub is about to revive it
             self._users.take(shared=True)
             try:
@@ -145,11 +146,10 @@ class Embedded:
             return True
 
     def _revive(self) -> bool:
-        life = self._server.look()
-        if not self._hub.held or life is Life.ANSWERS:  # stopped meanwhile, or somebody was faster
-            return life is Life.ANSWERS
-        if life is Life.SILENT:
-            if not self._server.deaf():
+        if not self._hub.held:  # stopped meanwhile
+            return False
+        if self._server.postmaster():
+            if not self._server.deaf():  # frozen, starting or stopping: never a second one
                 return False
             self._server.shut_down()
         self._server.bring_up()
@@ -178,6 +178,8 @@ class Embedded:
                 yield home
             finally:
                 lock.release()
+        except psycopg.Error as error:
+            raise EmbeddedError(f"The embedded database failed while it started: {str(error).strip()}") from error
         except OSError as error:
             place = error.filename or self.data_dir
             raise EmbeddedError(f"The embedded database cannot use {place}: {error.strerror}.") from error

@@ -68,9 +68,7 @@ def account_for(cluster: Path) -> Account:
         return Account(os.geteuid(), os.getegid(), step_down=False)
     home = cluster.parent
     if home.exists() and (owner := home.stat().st_uid) != 0:
-        raise EmbeddedError(
-            f"The database in {home} belongs to user {owner}: start Switchyard as that user, not as root."
-        )
+        raise EmbeddedError(f"The database in {home} belongs to user {owner}: run this as that user, not as root.")
     if cluster.exists() and cluster.stat().st_uid != 0:
         return Account(cluster.stat().st_uid, cluster.stat().st_gid, step_down=True)
     user = next(filter(None, map(_known, SYSTEM_USERS)), None) or _make_user(SYSTEM_USERS[-1])

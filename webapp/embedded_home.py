@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from webapp.embedded_account import Account, EmbeddedError, account_for
+from webapp.embedded_lock import FileLock
 
 ELSEWHERE = Path("/var/lib/switchyard")
 PORT = 5432  # only a part of the socket's name: nothing listens on TCP
 SOCKET_BYTES = 100  # the kernel takes 107 (Linux) or 103 (macOS)
 LOGS_KEPT = 5
+SETTLE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -100,9 +102,11 @@ class Home:
 
     def last_words(self) -> str:
         """What the server said last, for an error message."""
-        logs = [self.start_log, *sorted((self.folder / "log").glob("postgres-*.log"))[-1:]]
-        lines = [line for log in logs if log.exists() for line in log.read_text(errors="replace").splitlines()]
-        grave = [line for line in lines if "FATAL" in line or "PANIC" in line or "error" in line.lower()]
+        lines = self.start_log.read_text(errors="replace").splitlines() if self.start_log.exists() else []
+        logs = sorted((self.folder / "log").glob("postgres-*.log"))
+        if logs and any("logging collector" in line for line in lines):  # it got as far as opening its log
+            lines = logs[-1].read_text(errors="replace").splitlines()
+        grave = [line for line in lines if "FATAL" in line or "PANIC" in line]
         return " / ".join((grave or lines)[-2:]) or "it said nothing"
 
 
@@ -110,6 +114,16 @@ def settle(data_dir: Path, elsewhere: Path) -> Home:
     """Find or make the home for a data folder. Raises EmbeddedError when no place suits the server's account."""
     # The server that root steps down to must pass through; nobody else gets to see what is in there.
     data_dir.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+    lock = FileLock(data_dir)
+    if not lock.take(wait=SETTLE_SECONDS):
+        raise EmbeddedError(f"Another process holds the folder {data_dir}.")
+    try:
+        return _settled(data_dir, elsewhere)
+    finally:
+        lock.release()
+
+
+def _settled(data_dir: Path, elsewhere: Path) -> Home:
     pointer = data_dir / "database.place"
     if pointer.exists():
         folder = Path(pointer.read_text().strip())

@@ -1,4 +1,4 @@
-"""Locks that the kernel releases when their process is gone, however it went: `flock` on a small file."""
+"""Locks that the kernel releases when their process is gone, however it went: `flock` on a file or folder."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ STEP = 0.02  # seconds between two tries; a blocking flock would stop every gree
 
 
 class FileLock:
-    """One flock, exclusive or shared. Not inherited by the programs we start, but shared with forked workers."""
+    """One flock on a file or folder, exclusive or shared; programs we start do not get it, forked workers share it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,7 +22,8 @@ class FileLock:
         """
         fresh = self._descriptor is None
         if self._descriptor is None:
-            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            flags = os.O_RDONLY if self.path.is_dir() else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+            self._descriptor = os.open(self.path, flags, 0o600)
         deadline = time.monotonic() + wait
         while not self._try(shared):
             if time.monotonic() >= deadline:

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,18 +32,16 @@ class Postmaster:
         """Ask for a fast shutdown, or an immediate one. psutil signals nobody who has got the pid meanwhile."""
         with contextlib.suppress(psutil.Error):
             self.process.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
-            for process in (self.process, *self.process.children()):
+            for process in self.family():
                 with contextlib.suppress(psutil.Error):
                     process.resume()  # a frozen one would hear it only then
 
-    def gone(self, wait: float) -> bool:
-        """Whether the process has ended, within `wait` seconds. A zombie that nobody collects has ended too."""
-        deadline = time.monotonic() + wait
-        while _runs(self.process):
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(0.01)
-        return True
+    def family(self) -> list[psutil.Process]:
+        """The server and its children; the one that writes the log outlives the server by a moment."""
+        try:
+            return [self.process, *self.process.children()]
+        except psutil.Error:
+            return [self.process]
 
 
 def pid_file(cluster: Path) -> Path:
@@ -61,6 +60,16 @@ def find(cluster: Path) -> Postmaster | None:
     if not _runs(process) or not _serves(process, cluster, started):
         return None
     return Postmaster(process, lines[7].strip() if len(lines) > 7 else "")
+
+
+def gone(processes: Iterable[psutil.Process], wait: float) -> bool:
+    """Whether they all ended, within `wait` seconds. A zombie that nobody collects has ended too."""
+    deadline = time.monotonic() + wait
+    while any(map(_runs, processes)):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def _runs(process: psutil.Process) -> bool:

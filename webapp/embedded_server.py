@@ -1,7 +1,6 @@
 """The server process of one embedded database: looked at, launched, waited for, shut down. When, is decided above."""
 
 import contextlib
-import enum
 import os
 import select
 import subprocess
@@ -17,7 +16,7 @@ from webapp.embedded_account import EmbeddedError
 from webapp.embedded_binaries import Binaries
 from webapp.embedded_cluster import KEEPER
 from webapp.embedded_home import PORT, Home
-from webapp.embedded_postmaster import Postmaster, find, pid_file
+from webapp.embedded_postmaster import Postmaster, find, gone, pid_file
 
 HUB, DATABASE = "hub", "switchyard"  # the role that owns the hub's database, and that database
 LAUNCH_SECONDS = 60.0  # recovery after a crash takes a few
@@ -25,14 +24,6 @@ FROZEN_SECONDS = 5.0  # how long we hope that somebody continues a frozen server
 IN_USE_SECONDS = 10.0  # how long the children of a killed server may finish what they do
 STOP_SECONDS = 30.0  # a fast shutdown; an immediate one gets as long again
 ASK_SECONDS = 2
-
-
-class Life(enum.Enum):
-    """What a look at the server tells."""
-
-    ANSWERS = enum.auto()
-    SILENT = enum.auto()  # the process is there: starting, stopping or frozen
-    GONE = enum.auto()
 
 
 class Server:
@@ -47,12 +38,6 @@ class Server:
     def alive(self) -> bool:
         """Whether it answers a query within about two seconds."""
         return self._answers(KEEPER, "postgres")
-
-    def look(self) -> Life:
-        """Whether it answers, is silent, or has no process."""
-        if self.alive():
-            return Life.ANSWERS
-        return Life.SILENT if self.postmaster() else Life.GONE
 
     def postmaster(self) -> Postmaster | None:
         """Its living process."""
@@ -82,10 +67,11 @@ class Server:
         postmaster = self.postmaster()
         if postmaster is None:
             return
+        family = postmaster.family()
         postmaster.end()
-        if not postmaster.gone(STOP_SECONDS):
+        if not gone(family, STOP_SECONDS):
             postmaster.end(at_once=True)
-            if not postmaster.gone(STOP_SECONDS):
+            if not gone(family, STOP_SECONDS):
                 raise EmbeddedError(f"The embedded database (process {postmaster.process.pid}) does not stop.")
         self.postmaster()
 
