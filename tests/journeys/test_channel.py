@@ -59,10 +59,8 @@ def test_a_freshly_registered_agent_subscribes_and_is_routable(
 
 
 def test_the_identifier_comes_back_byte_for_byte(hub: RunningHub, alice: Alice, scout: dict[str, int]) -> None:
-    odd = (
-        '{"session_id" :"lap\\u0074op",  "agent_id":%d, "channel":"Collavre::AgentChannel", "x":"\\/é"}'
-        % scout["agent_id"]
-    )
+    odd = '{"session_id" :"lap\\u0074op", "agent_id":ID, "channel":"Collavre::AgentChannel", "x":"\\/é"}'
+    odd = odd.replace("ID", str(scout["agent_id"]))
     with Cable(hub.port, alice.token) as cable:
         cable.frame()
         assert cable.subscribe(identifier=odd) == CONFIRMED
