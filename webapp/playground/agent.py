@@ -91,7 +91,7 @@ class PlaygroundAgent:
 
     def connect(self) -> None:
         """Open the socket and wait for the welcome; PlaygroundError when it is refused or does not come in time."""
-        self._ended = threading.Event() if self._ended.is_set() else self._ended
+        self._live()
         self.hearing.trouble = None
         self.cable.open()
         with contextlib.suppress(TimeoutError):  # judged by the standing below, as a refusal is
@@ -103,6 +103,7 @@ class PlaygroundAgent:
 
     def register(self, seconds: float = 30.0) -> None:
         """Name agent and session, learn their ids. Tried again for `seconds` while the hub has trouble of its own."""
+        self._live()
         said = settled(
             lambda: self.hub.register(self.name, self.session_id, self.label),
             "register",
@@ -179,6 +180,10 @@ class PlaygroundAgent:
         said = self.hub.reply(topic_id, text, task_id, generation)
         self.seen.settle((task_id, generation), said.status)
         return said
+
+    def _live(self) -> None:
+        # What the life before was still doing must not go on in this one.
+        self._ended = threading.Event() if self._ended.is_set() else self._ended
 
     def _answer(self, dispatch: Dispatch) -> None:
         if self.automatic:

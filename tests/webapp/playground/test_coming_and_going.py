@@ -226,6 +226,15 @@ def test_stop_closes_the_socket_and_then_ends_the_session(hub: ScriptedHub, agen
     assert hub.story[begun:] == ["closed 1000", "DELETE /api/v1/agent/7?topic_id=11&session_id=here"]
 
 
+def test_an_agent_that_left_can_register_without_a_socket(hub: ScriptedHub, agent: Make) -> None:
+    started = agent()
+    started.start()
+    started.stop()
+    started.register()
+    assert hub.story[-1] == "POST /api/v1/agent/register"
+    assert len(hub.handshakes) == 1
+
+
 def test_stop_ends_well_when_the_hub_is_gone(hub: ScriptedHub, agent: Make) -> None:
     started = agent()
     started.start()
