@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Index, String, delete, func, select
+from sqlalchemy import Index, String, delete, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born, Id, Time
@@ -11,6 +11,8 @@ from models.errors import RateLimited
 LIMIT = 10
 WINDOW = timedelta(minutes=5)
 KEPT = timedelta(days=30)
+# Any constant: with the hash of account and address it names the lock under which their tries are counted.
+LOCK = 0x7159
 
 
 class SignInAttempt(Base):
@@ -36,9 +38,29 @@ class SignInAttempt(Base):
         return LIMIT - count
 
     @classmethod
-    def failed(cls, session: Session, email: str, address: str) -> None:
-        """Notes a failure. The email is what was typed, cut to size; it may belong to nobody."""
-        session.add(cls(email=email[:254], address=address[:64]))
+    def begin(cls, session: Session, email: str, address: str, now: datetime) -> tuple["SignInAttempt", int]:
+        """Counts a try as failed before the password is judged, so that many at once cannot slip through the limit.
+
+        The email is what was typed, cut to size; it may belong to nobody. Gives the try, to be deleted when the
+        password fits, and how many are left after it. Raises RateLimited.
+        """
+        email, address = email[:254], address[:64]
+        session.execute(select(func.pg_advisory_xact_lock(LOCK, func.hashtext(f"{email}\n{address}"))))
+        left = cls.refuse_when_too_many(session, email, address, now)
+        attempt = cls(email=email, address=address)
+        session.add(attempt)
+        session.flush()
+        return attempt, left - 1
+
+    @classmethod
+    def take_back(cls, session: Session, id: int) -> None:
+        """The password fitted: it was no failure."""
+        session.execute(delete(cls).where(cls.id == id))
+
+    @classmethod
+    def mark_seen(cls, session: Session, email: str, now: datetime) -> None:
+        """The account's owner has seen all failures up to now."""
+        session.execute(update(cls).where(cls.email == email, cls.seen_at.is_(None)).values(seen_at=now))
 
     @classmethod
     def unseen(cls, session: Session, email: str) -> tuple[int, datetime | None, str | None]:

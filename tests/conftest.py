@@ -3,8 +3,11 @@
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
+import flask
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
@@ -12,6 +15,8 @@ from sqlalchemy.orm import Session
 from models import database, schema
 from tests.cast import Cast
 from tests.postgres import server
+from webapp.app import create_app
+from webapp.config import Config
 
 KEYS = ["a-test-key-that-is-long-enough-for-everybody"]
 
@@ -60,3 +65,21 @@ def session(database_url: str) -> Iterator[Session]:
 def cast(session: Session) -> Cast:
     """Alice owns, Bob may read, Mallory must never see; Scout is Alice's plugin agent."""
     return Cast.enter(session)
+
+
+@pytest.fixture(scope="module")
+def app(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> flask.Flask:
+    """The application on this module's database, with nothing started: views only. They commit for real."""
+    return create_app(configured(tmp_path_factory.mktemp("data")), database_url)
+
+
+@pytest.fixture
+def client(app: flask.Flask) -> FlaskClient:
+    """A browser without script and without cookies yet. `tests.visitor` fills in forms."""
+    return app.test_client()
+
+
+def configured(folder: Path, **settings: str) -> Config:
+    """Settings for a test: given without their prefix, in lower case."""
+    given = {"data_dir": str(folder), "secret_key": KEYS[0], **settings}
+    return Config.from_env({f"SWITCHYARD_{name.upper()}": value for name, value in given.items()})

@@ -1,6 +1,7 @@
 """`create_app(config)`: reads as a list."""
 
 import pathlib
+from datetime import timedelta
 from typing import Any
 
 import flask
@@ -19,6 +20,7 @@ from webapp.streams import Streams
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BODY_LIMIT = 1 << 20
+SIGNED_IN_FOR = timedelta(days=30)
 
 
 class Switchyard(flask.Flask):
@@ -38,7 +40,8 @@ def create_app(config: Config, database_url: str) -> flask.Flask:
     sockets = Sockets(agent_channel.beat, presence_seconds=config.rules.heartbeat_seconds)
     app.extensions[EXTENSION] = Hub(config, streams, sockets)
 
-    auth.login_manager.init_app(app)
+    # Its own context processor would look the person up for an error page too, while the database is away.
+    auth.login_manager.init_app(app, add_context_processor=False)
     csrf = CSRFProtect(app)
     sock = Sock(app)
     headers.install(app)
@@ -63,9 +66,9 @@ def settings(config: Config) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",
         "SESSION_COOKIE_SECURE": config.secure_cookies,
-        "REMEMBER_COOKIE_HTTPONLY": True,
-        "REMEMBER_COOKIE_SAMESITE": "Lax",
-        "REMEMBER_COOKIE_SECURE": config.secure_cookies,
+        "PERMANENT_SESSION_LIFETIME": SIGNED_IN_FOR,
+        # An answer that is late must not bring back a cookie that signing out has ended.
+        "SESSION_REFRESH_EACH_REQUEST": False,
         # A form that stays open over night must not lose what was typed into it.
         "WTF_CSRF_TIME_LIMIT": None,
         "MAX_CONTENT_LENGTH": BODY_LIMIT,

@@ -22,6 +22,7 @@ _pair = rf"(?i)((?:{NAMES})[\"']?\s*[=:]\s*[\"']?)(?!(?:bearer|basic)\b|\[)[^\s\
 _secrets_in_text: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]+"), rf"\1 {MASK}"),
     (re.compile(r"(://)[^/@\s\"']+@"), rf"\1{MASK}@"),
+    (re.compile(r"(/(?:set-up|invitation|reset)/)[^\s\"'<>/?]+"), rf"\1{MASK}"),  # links that work once
     (re.compile(r"([\w/.\]])\?[^\s\"'<>]+"), rf"\1?{MASK}"),
     (re.compile(_pair), rf"\1{MASK}"),
     (re.compile(r"\bgAAAAA[A-Za-z0-9_=-]{20,}"), MASK),  # a sealed value

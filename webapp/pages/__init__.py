@@ -2,4 +2,11 @@
 
 from flask import Blueprint
 
-BLUEPRINTS: tuple[Blueprint, ...] = ()
+from webapp.pages import first_run, shell, sign_in, topic
+
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    sign_in.blueprint,
+    first_run.blueprint,
+    shell.blueprint,
+    topic.blueprint,
+)
