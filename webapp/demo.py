@@ -1,4 +1,4 @@
-"""`switchyard demo`: a hub with people, conversations and two playground agents, ready to click. One command, one Ctrl-C.
+"""`switchyard demo`: a hub with people, conversations and two playground agents, ready to click, ended by one Ctrl-C.
 
 A process of its own: it fills an empty database, then runs the hub and the agents as its children.
 """
@@ -75,9 +75,7 @@ def demo_token() -> str:
         now = database_time(session)
         owner = User.by_email(session, PEOPLE[0][0])
         if owner is None:
-            raise SystemExit(
-                "This hub is no demo: its accounts are other people's. Give the demo a data folder of its own."
-            )
+            raise SystemExit("The accounts of this hub are no demo's. Give the demo a SWITCHYARD_DATA_DIR of its own.")
         for old in AccessToken.of(session, owner):
             if old.label == "Demo agents":
                 old.revoke(now)
@@ -145,8 +143,7 @@ def _run_children(config: Config, said: str, token: str) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    assert hub.stdout is not None
-    for line in hub.stdout:
+    for line in hub.stdout or ():
         print(line, end="", flush=True)
         if "ready at" in line:
             url = line.rsplit(" ", 1)[-1].strip()

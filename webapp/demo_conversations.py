@@ -69,7 +69,7 @@ CONVERSATIONS = (
             Line(
                 "scout",
                 184,
-                "36 of 38 lines match. Two do not:\n\n- `2026-10-14` 1,240.00 from *Hallgrim AS*, no invoice of that sum\n"
+                "36 of 38 lines match. Two do not:\n\n- `2026-10-14` 1,240.00 from *Hallgrim AS*, no such invoice\n"
                 "- `2026-10-29` 89.90, paid twice",
             ),
         ),
@@ -83,7 +83,7 @@ CONVERSATIONS = (
             Line(
                 "scout",
                 93,
-                "One commit touches the image:\n\n```diff\n-FROM python:3.11-slim-bookworm\n+FROM python:3.11-slim-trixie\n```\n\n"
+                "One commit touches the image:\n\n```diff\n-FROM python:3.11-bookworm\n+FROM python:3.11-trixie\n```\n\n"
                 "The cross compiler lives elsewhere there.",
             ),
             Line("Jonas", 90, "Thanks. I pin it for today."),
@@ -99,13 +99,13 @@ CONVERSATIONS = (
             Line(
                 "Mira",
                 21,
-                "The arm64 image has been red since this morning. @scout find out why, and fix it if it is small.",
+                "It has been red since this morning. @scout find out why, and fix it if it is small.",
             ),
             Line(
                 "scout",
                 19,
-                "The image moved from `bookworm` to `trixie` at 07:12, and the cross compiler is no longer where the build "
-                "script looks for it. Two ways out:\n\n- pin the old image, which is one line and safe for today;\n"
+                "The image moved from `bookworm` to `trixie` at 07:12, and the cross compiler is no longer where the "
+                "build script looks for it. Two ways out:\n\n- pin the old image, which is one line and safe for today;\n"
                 "- or install `gcc-aarch64-linux-gnu` in the build stage, which is the right thing to do.\n\n"
                 "```dockerfile\nRUN apt-get update && apt-get install -y gcc-aarch64-linux-gnu\n```\n\n"
                 "I have the second one ready on a branch.",
