@@ -11,23 +11,19 @@ import pathlib
 import shutil
 import threading
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import jinja2
-from playwright.sync_api import sync_playwright
 
 from tests import gallery_data as data
+from tests.browser import launched
 from webapp import words
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT / "webapp" / "templates"
-BROWSER = "/usr/bin/chromium"
-BROWSER_OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 LAMPS = [
     ("live", "Live"), ("working", "Working"), ("waiting", "Reconnecting, try 3 in 8 s"), ("needs-you", "Asks you"),
@@ -62,6 +58,8 @@ def topic_pages() -> dict[str, tuple[str, dict[str, Any]]]:
     refused = {"text": "@scout a text that was refused", "error": "Shorten the text to 200,000 characters."}
     return {
         "topic.html": ("topics/topic.html", {**shell, **topic, "items": data.CONVERSATION}),
+        "topic-live.html": ("topics/topic.html", {**shell, **topic, "items": data.SHORT_TALK, "streams": ["topic:5"],
+                                                  "read_url": "/topics/5/read"}),
         "topic-more.html": ("topics/topic.html", {**shell, **topic, "items": data.MORE_TALK, "earlier": "/topics/5?before=9"}),
         "topic-refused.html": ("topics/topic.html", {**shell, **topic, **refused, "items": [], "route": data.ROUTE_NOBODY}),
         "topics.html": ("topics/topics.html", {**data.shell("/topic.html"), "topics": data.TOPICS, "may_create": True,
@@ -187,14 +185,20 @@ def serving(folder: pathlib.Path) -> Iterator[str]:
         thread.join()
 
 
+def in_words(now: datetime, seconds: int, zone: str) -> list[str]:
+    """What webapp/words.py says of a moment `seconds` before now, in the order the browser is asked."""
+    at, here = now - timedelta(seconds=seconds), ZoneInfo(zone)
+    return [
+        words.ago(now, at, here), words.moment(now, at, here), words.day(now, at, here), words.seen(now, at),
+        words.left(now, at), words.deadline(now, at, here), words.clock(at, here, seconds=True),
+    ]  # fmt: skip
+
+
 def photograph(folder: pathlib.Path, names: list[str]) -> None:
     """A picture of each page: light at 1280, dark at 390."""
-    with serving(folder) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=BROWSER_OPTIONS)
+    with serving(folder) as address, launched() as browser:
         for theme, width, height in (("light", 1280, 900), ("dark", 390, 844)):
-            page = browser.new_page(
-                viewport={"width": width, "height": height}, color_scheme=theme, has_touch=width < 700
-            )
+            page = browser.new_page(color_scheme=theme, has_touch=width < 700)
             page.on("console", lambda message: print(message.type, message.text))
             for name in names:
                 page.set_viewport_size({"width": width, "height": height})
@@ -204,7 +208,6 @@ def photograph(folder: pathlib.Path, names: list[str]) -> None:
                     page.set_viewport_size({"width": width, "height": max(height, tall)})
                 page.screenshot(path=str(folder / f"{name[:-5]}-{theme}.png"), caret="initial")
             page.close()
-        browser.close()
 
 
 if __name__ == "__main__":

@@ -167,6 +167,14 @@ CONVERSATION = [
     {"kind": "task", "task": TASK},
 ]  # fmt: skip
 
+SHORT_TALK = [
+    {"kind": "day", "at": before(minutes=40)},
+    *[
+        {"kind": "message", "message": message(n, JONAS, f"<p>Line {n} of a talk that is longer than a window.</p>",
+                                               before(minutes=40 - n), delivery="answered")}
+        for n in range(1, 21)
+    ],
+]  # fmt: skip
 LONG_REPLY = render(
     """Take the **largest** unit that fits:
 

@@ -5,6 +5,7 @@ Relative where one acts, exact where one looks back. `now` and the reader's zone
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import chain
 from string import ascii_lowercase, digits
 
 from jinja2 import Environment
@@ -125,14 +126,18 @@ def listed(names: Iterable[str]) -> str:
 def initials(name: str, kind: str, taken: Iterable[str] = ()) -> str:
     """Two letters for an avatar, not among `taken`: people "MK" (first and last name), agents "sc".
 
-    `kind` is "user" or "agent". Taken pairs are avoided by walking on through the name, then the alphabet and digits.
+    `kind` is "user" or "agent". Taken pairs are avoided by walking on through the name, then the alphabet and digits,
+    then other first letters; only with all 1,296 taken is one given twice.
     """
     used = {pair.lower() for pair in taken}
     words = ["".join(letter for letter in part if letter.isalnum()) for part in name.lower().split()]
     words = [word for word in words if word] or ["x"]
     letters = "".join(words)
-    second = (words[-1][0] if kind == "user" and len(words) > 1 else "") + letters[1:] + ascii_lowercase + digits
-    pair = next((letters[0] + other for other in second if letters[0] + other not in used), letters[:2])
+    last = words[-1][0] if kind == "user" and len(words) > 1 else ""
+    every = ascii_lowercase + digits
+    own = (letters[0] + other for other in last + letters[1:] + every)
+    foreign = (first + other for first in every for other in every)
+    pair = next((pair for pair in chain(own, foreign) if pair not in used), letters[0] * 2)
     return pair.upper() if kind == "user" else pair
 
 

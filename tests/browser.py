@@ -1,0 +1,48 @@
+"""Where Chromium is, and how tests start it. Without one a test says what to install; where CI is set it fails."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+MISSING = "No Chromium was found. Install it (Debian: apt-get install chromium) to run the tests that look at pages."
+
+
+def path() -> str | None:
+    """The browser's path, or None."""
+    return next((found for found in map(shutil.which, NAMES) if found), None)
+
+
+@contextlib.contextmanager
+def launched() -> Iterator[Browser]:
+    """A headless Chromium. Raises what Playwright raises when there is none."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path(), args=OPTIONS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextlib.contextmanager
+def for_tests() -> Iterator[Browser]:
+    """The same for a fixture: without a browser the tests say what to install, and fail where CI is set."""
+    if path() is None:
+        if os.environ.get("CI"):
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    with launched() as browser:
+        yield browser
