@@ -48,6 +48,11 @@ def newest() -> str:
     return head
 
 
+def known() -> frozenset[str]:
+    """Every revision this program has a migration for: a database or backup with another one is newer."""
+    return frozenset(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
+
+
 def _config(connection: Connection) -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

@@ -26,6 +26,8 @@ __all__ = ["Embedded", "EmbeddedError"]
 
 log = structlog.get_logger(__name__)
 
+DYING_SECONDS = 0.5  # a hub that was just killed lets go a moment later
+
 
 class Embedded:
     """The database in one data folder, as the hub (`start`) or as a command beside it (`join`) uses it."""
@@ -46,7 +48,7 @@ class Embedded:
         Raises EmbeddedError, a sentence: another hub is here, or no server can be had.
         """
         with self._transition() as home:
-            if not self._hub.take():
+            if not self._hub.take(wait=DYING_SECONDS):
                 raise EmbeddedError(
                     f"Another hub (process {self._hub.signature()}) already runs on the data folder {self.data_dir}. "
                     "Stop it first, or give this one a SWITCHYARD_DATA_DIR of its own."

@@ -24,7 +24,7 @@ INSTALLED = (
     "usr/local/opt/postgresql*/bin",
 )
 SERVER_TOOLS = ("postgres", "initdb")
-CLIENT_TOOLS = ("pg_dump", "pg_restore")
+CLIENT_TOOLS = ("pg_dump", "pg_restore", "psql")
 OLDEST = 14
 
 
@@ -53,7 +53,7 @@ def server(major: int | None = None) -> Binaries:
 
 
 def clients(at_least: int) -> Binaries | None:
-    """pg_dump and pg_restore for a server of that major version: its own if here, else the wheel's, else newer ones."""
+    """pg_dump, pg_restore and psql for a server of that major version: its own, else the wheel's, else newer ones."""
     fit = [binaries for binaries in _complete(CLIENT_TOOLS) if binaries.major >= at_least]
     return min(fit, key=lambda binaries: binaries.major != at_least, default=None)
 

@@ -272,6 +272,7 @@ def test_a_hub_that_finds_its_server_frozen_says_so(make, hub_process, data_dir,
     killed = hub_process()
     url_of(killed)
     killed.kill()
+    killed.wait()
     before = server_pid(data_dir)
     os.kill(before, signal.SIGSTOP)
     try:
