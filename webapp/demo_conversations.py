@@ -83,7 +83,7 @@ CONVERSATIONS = (
             Line(
                 "scout",
                 93,
-                "One commit touches the image:\n\n```diff\n-FROM python:3.11-bookworm\n+FROM python:3.11-trixie\n```\n\n"
+                "One commit touches the image:\n\n```diff\n-FROM debian:bookworm\n+FROM debian:trixie\n```\n\n"
                 "The cross compiler lives elsewhere there.",
             ),
             Line("Jonas", 90, "Thanks. I pin it for today."),
@@ -105,7 +105,7 @@ CONVERSATIONS = (
                 "scout",
                 19,
                 "The image moved from `bookworm` to `trixie` at 07:12, and the cross compiler is no longer where the "
-                "build script looks for it. Two ways out:\n\n- pin the old image, which is one line and safe for today;\n"
+                "build script looks for it. Two ways out:\n\n- pin the old image, one line and safe for today;\n"
                 "- or install `gcc-aarch64-linux-gnu` in the build stage, which is the right thing to do.\n\n"
                 "```dockerfile\nRUN apt-get update && apt-get install -y gcc-aarch64-linux-gnu\n```\n\n"
                 "I have the second one ready on a branch.",
