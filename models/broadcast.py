@@ -54,6 +54,11 @@ def noted(session: Session) -> list[Broadcast]:
     return list(session.info.get("broadcasts", []))
 
 
+def forget(session: Session) -> None:
+    """Takes back all that was noted: what it tells of was undone."""
+    session.info.pop("broadcasts", None)
+
+
 def send(session: Session, nudges: Iterable[Broadcast]) -> None:
     """Puts the nudges into the transaction, all in one statement."""
     payloads = [nudge.payload() for nudge in nudges]
@@ -68,4 +73,4 @@ def _send_at_commit(session: Session) -> None:
 
 @event.listens_for(Session, "after_rollback")
 def _forget_at_rollback(session: Session) -> None:
-    session.info.pop("broadcasts", None)
+    forget(session)

@@ -3,6 +3,8 @@
 Doors translate them: `status` is the HTTP status, `code` the word that scripts read (docs: the REST error table).
 """
 
+from typing import Any
+
 
 class Refusal(Exception):
     """The request cannot be carried out."""
@@ -11,8 +13,12 @@ class Refusal(Exception):
     code = "invalid"
 
     def __init__(self, sentence: str | None = None, **fields: str) -> None:
-        """`fields` maps the name of each field at fault to a sentence of its own."""
+        """`fields` maps the name of each field at fault to a sentence of its own.
+
+        `more`, set afterwards, is what programs are told besides sentence and code.
+        """
         self.fields = fields
+        self.more: dict[str, Any] = {}
         super().__init__(sentence or next(iter(fields.values()), None) or (self.__doc__ or "").strip())
 
 
@@ -54,6 +60,11 @@ class LostRace(Conflict):
     """Somebody else was faster. Nothing was changed by this request."""
 
     code = "lost_race"
+
+    def __init__(self, sentence: str | None = None, *, reason: str | None = None) -> None:
+        """`reason` is a word for programs: already_completed, claimed_without_reply, not_delegated."""
+        super().__init__(sentence)
+        self.more = {"reason": reason} if reason else {}
 
 
 class AlreadyDecided(Conflict):

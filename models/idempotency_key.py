@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, delete, select, update
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -10,12 +10,14 @@ from models.base import Base, Born, Id
 from models.errors import Conflict, Invalid
 
 KEPT = timedelta(hours=24)
-# A request that never finished (the process died) gives its key free again.
-RUNNING_AT_MOST = timedelta(minutes=2)
 
 
 class IdempotencyKey(Base):
-    """One write with a key of its own, from one access token."""
+    """One write with a key of its own, from one access token.
+
+    While the write runs there is no row, only a lock of its transaction: whatever ends the transaction, the death of
+    its process too, gives the key free. The row is stored by the very transaction that did the work.
+    """
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (Index("uq_idempotency_keys_token_id_key", "token_id", "key", unique=True),)
@@ -36,29 +38,22 @@ class IdempotencyKey(Base):
         """
         if not key or len(key) > 255 or not key.isprintable():
             raise Invalid("Idempotency-Key: give 1 to 255 printable characters.")
-        mine = (cls.token_id == token_id, cls.key == key)
-        old = (cls.created_at < now - KEPT) | (cls.status.is_(None) & (cls.created_at < now - RUNNING_AT_MOST))
-        session.execute(delete(cls).where(*mine, old))
-        new = insert(cls).values(token_id=token_id, key=key, request_digest=digest)
-        if session.execute(new.on_conflict_do_nothing().returning(cls.id)).first() is not None:
+        name = func.hashtextextended(f"idempotency {token_id} {key}", 0)
+        if not session.scalar(select(func.pg_try_advisory_xact_lock(name))):
+            raise Conflict("The first request with this Idempotency-Key is still running.")
+        found = session.scalars(select(cls).where(cls.token_id == token_id, cls.key == key)).first()
+        if found is None or found.created_at < now - KEPT:
             return None
-        found = session.scalars(select(cls).where(*mine)).one()
         if found.request_digest != digest:
             raise Invalid("Idempotency-Key: this key was used for another request. Use a new one.")
-        if found.status is None:
-            raise Conflict("The first request with this Idempotency-Key is still running.")
         return found
 
     @classmethod
-    def answered(cls, session: Session, token_id: int, key: str, status: int, body: bytes) -> None:
-        """Keeps what was answered."""
-        mine = (cls.token_id == token_id, cls.key == key)
-        session.execute(update(cls).where(*mine).values(status=status, body=body))
-
-    @classmethod
-    def release(cls, session: Session, token_id: int, key: str) -> None:
-        """Gives the key free again: the request failed on our side and may be tried anew."""
-        session.execute(delete(cls).where(cls.token_id == token_id, cls.key == key, cls.status.is_(None)))
+    def answered(cls, session: Session, token_id: int, key: str, digest: str, status: int, body: bytes) -> None:
+        """Keeps what was answered, for a day from now; under the claim."""
+        row = {"request_digest": digest, "status": status, "body": body, "created_at": func.now()}
+        new = insert(cls).values(token_id=token_id, key=key, **row)
+        session.execute(new.on_conflict_do_update(index_elements=["token_id", "key"], set_=row))
 
     @classmethod
     def forget_old(cls, session: Session, now: datetime) -> int:

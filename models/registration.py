@@ -12,7 +12,7 @@ from models.agent_subscription import AgentSubscription
 from models.creative import Creative, CreativeShare, Level
 from models.errors import Conflict, Invalid
 from models.topic import Topic
-from models.user import User, check_name
+from models.user import User
 
 
 class Registered(NamedTuple):
@@ -36,14 +36,19 @@ def register(
     agent_name, session_id = agent_name.strip(), session_id.strip()
     if len(session_id) > 255 or not session_id.isprintable():
         raise Invalid(session_id="Give a session_id of at most 255 printable characters.")
-    label = check_name(label, "session_label", 120) if label and label.strip() else None
+    label = _shown(label or "")
     session.execute(select(func.pg_advisory_xact_lock(0x5EED, user.id)))
     inbox = Creative.inbox_of(session, user.id)
     agent = _agent(session, user, agent_name)
-    topic = _topic(session, inbox, agent, session_id, label or session_id)
+    topic = _topic(session, inbox, agent, session_id, label or session_id, now)
     _share(session, inbox, agent)
     AgentSession.registered(session, agent.id, session_id, label)
     return Registered(agent, topic, inbox)
+
+
+def _shown(label: str) -> str | None:
+    """The label as a page can show it: a folder may be called anything, and that is no reason to stay away."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in label).split())[:120].strip() or None
 
 
 def _agent(session: Session, user: User, agent_name: str) -> Agent:
@@ -56,14 +61,15 @@ def _agent(session: Session, user: User, agent_name: str) -> Agent:
     return found
 
 
-def _topic(session: Session, inbox: Creative, agent: Agent, session_id: str, label: str) -> Topic:
+def _topic(session: Session, inbox: Creative, agent: Agent, session_id: str, label: str, now: datetime) -> Topic:
     mine = (Topic.creative_id == inbox.id, Topic.session_agent_id == agent.id, Topic.session_id == session_id)
     topic = session.scalars(select(Topic).where(*mine).with_for_update()).first()
     if topic is None:
         topic = Topic.create(session, inbox, _free_name(session, inbox, f"Claude {label}"))
         topic.session_agent_id, topic.session_id = agent.id, session_id
-    topic.archived_at = None
     topic.primary_agent_id = agent.id
+    if topic.archived:
+        topic.archive(session, False, now)
     session.flush()
     return topic
 

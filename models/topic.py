@@ -4,7 +4,7 @@ import hmac
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, func, select, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -207,11 +207,15 @@ class Topic(GivesWork, Base):
 
     # -- reading -----------------------------------------------------------------------------------------------
 
-    def mark_read(self, session: Session, user: User, message_id: int) -> None:
-        """The person has seen everything up to this message; never moves back."""
+    def mark_read(self, session: Session, user: User, message_id: int) -> bool:
+        """The person has seen everything up to this message; never moves back. Says whether that was new."""
         seen = insert(TopicRead).values(user_id=user.id, topic_id=self.id, message_id=message_id)
-        further = {"message_id": func.greatest(TopicRead.message_id, seen.excluded.message_id)}
-        session.execute(seen.on_conflict_do_update(index_elements=["user_id", "topic_id"], set_=further))
+        further = seen.on_conflict_do_update(
+            index_elements=["user_id", "topic_id"],
+            set_={"message_id": seen.excluded.message_id},
+            where=TopicRead.message_id < seen.excluded.message_id,
+        )
+        return session.execute(further.returning(TopicRead.message_id)).first() is not None
 
     def messages(
         self, session: Session, limit: int, before: int | None = None, after: int | None = None
@@ -237,8 +241,16 @@ class TopicRead(Base):
 
 def _check_claim(task: Task, generation: str | None) -> None:
     if task.status != TaskStatus.DELEGATED:
-        raise LostRace(f"The task is {task.status}; the answer was not stored.")
+        raise LostRace(f"The task is {task.status}; the answer was not stored.", reason=_why_lost(task))
     if generation is not None and not hmac.compare_digest(generation.encode(), (task.generation or "").encode()):
         raise LostRace(
-            "The task was given out again since: this answer belongs to an earlier attempt and was not stored."
+            "The task was given out again since: this answer belongs to an earlier attempt and was not stored.",
+            reason="not_delegated",
         )
+
+
+def _why_lost(task: Task) -> str:
+    """Whether the answer given is a harmless duplicate, or would be lost."""
+    if task.status != TaskStatus.DONE:
+        return "not_delegated"
+    return "already_completed" if task.reply_message_id is not None else "claimed_without_reply"

@@ -54,7 +54,7 @@ FLOORS = (
     {"listeners"},
     {"gives_work"},
     {"topic"},
-    {"reading", "registration"},
+    {"answering", "membership", "reading", "registration"},
 )
 
 

@@ -1,6 +1,9 @@
 """A refusal becomes a page for people, JSON for programs; what nobody foresaw becomes a 500 with an id in the log."""
 
 import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import flask
 import structlog
@@ -47,11 +50,11 @@ def is_api() -> bool:
     return flask.request.path.startswith("/api/")
 
 
-def refused(refusal: Refusal) -> Response | tuple[str, int]:
+def refused(refusal: Refusal) -> Response:
     """The answer to a refusal: its own status, code and sentence."""
     if isinstance(refusal, DatabaseAway):
         log.warning("database_away", path=flask.request.path)
-    response = answer(refusal.status, str(refusal), refusal.code)
+    response = answer(refusal.status, sentence_of(refusal), refusal.code, refusal.more)
     if isinstance(refusal, RateLimited):
         response.headers["Retry-After"] = str(refusal.retry_after)
     if isinstance(refusal, DatabaseAway):
@@ -59,6 +62,14 @@ def refused(refusal: Refusal) -> Response | tuple[str, int]:
     if isinstance(refusal, NotSignedIn) and is_api():
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def sentence_of(refusal: Refusal) -> str:
+    """The refusal in words. A program is told the field too where the sentence leaves it out: it stands by no input."""
+    sentence = str(refusal)
+    if not is_api() or any(field in sentence for field in refusal.fields):
+        return sentence
+    return ": ".join([*list(refusal.fields)[:1], sentence])
 
 
 def form_too_old(error: CSRFError) -> Response:
@@ -85,11 +96,10 @@ def unforeseen(error: Exception) -> Response:
     return answer(500, f"Something here is broken. It was logged as {id}.", "broken")
 
 
-def answer(status: int, sentence: str, code: str) -> Response:
-    """The same sentence as JSON or as a page."""
-    if is_api():
-        return flask.make_response({"error": sentence, "code": code}, status)
-    if flask.request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
-        return flask.make_response({"error": sentence, "code": code}, status)
+def answer(status: int, sentence: str, code: str, more: Mapping[str, Any] = MappingProxyType({})) -> Response:
+    """The same sentence as JSON (with what programs are told besides) or as a page."""
+    wants = flask.request.accept_mimetypes.best_match(["text/html", "application/json"])
+    if is_api() or wants == "application/json":
+        return flask.make_response({"error": sentence, "code": code, **more}, status)
     page = flask.render_template("error.html", status=status, sentence=sentence, code=code)
     return flask.make_response(page, status)

@@ -2,4 +2,7 @@
 
 from flask import Blueprint
 
-BLUEPRINTS: tuple[Blueprint, ...] = ()
+from webapp.api import agents, replies
+
+CALLS = (agents.calls, replies.calls)
+BLUEPRINTS: tuple[Blueprint, ...] = tuple(calls.blueprint for calls in CALLS)

@@ -1,0 +1,23 @@
+"""Kinds of fields that calls share: what validates them, and what the OpenAPI document says of them."""
+
+from typing import Annotated
+
+from msgspec import Meta
+
+# JavaScript reads greater integers wrongly, so no id is greater.
+MAX_ID = 2**53 - 1
+
+Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
+# A plugin may write its ids as digits; one that is out of range is merely unknown.
+LooseId = int | Annotated[str, Meta(pattern="^ *[0-9]{1,20} *$")]
+Text = str
+Limit = Annotated[int, Meta(ge=1, le=200, description="How many at most.")]
+After = Annotated[int, Meta(ge=1, le=MAX_ID, description="Begin behind this id: the `next` of the page before.")]
+
+
+def known_id(given: int | str | None) -> int | None:
+    """The id as a number; 0, which nothing has, for one that is out of range."""
+    if given is None:
+        return None
+    number = int(given)
+    return number if 0 < number <= MAX_ID else 0

@@ -1,0 +1,50 @@
+"""Idempotency keys: a write that is repeated with the same key is answered as the first one was, and not done again."""
+
+import hashlib
+from collections.abc import Callable
+
+import flask
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response
+
+from models import broadcast
+from models.access_token import AccessToken
+from models.base import database_time
+from models.errors import Refusal
+from models.idempotency_key import IdempotencyKey
+from webapp.errors import refused
+
+
+def answer(session: Session, token: AccessToken, key: str, work: Callable[[], Response]) -> Response:
+    """What the first request with this key answered, or what `work` does, kept in the same transaction.
+
+    A refusal undoes the work and is kept as well; a failure of ours is not: it ends the transaction, and with it the
+    claim to the key. Raises Invalid for another request under the same key, Conflict while the first still runs.
+    """
+    now = database_time(session)
+    kept = IdempotencyKey.claim(session, token.id, key, digest(), now)
+    if kept is not None:
+        response: Response = flask.Response(kept.body, kept.status, mimetype="application/json" if kept.body else None)
+        response.headers["Idempotent-Replayed"] = "true"
+        return response
+    response = _done(session, work)
+    IdempotencyKey.answered(session, token.id, key, digest(), response.status_code, response.get_data())
+    return response
+
+
+def _done(session: Session, work: Callable[[], Response]) -> Response:
+    try:
+        with session.begin_nested():
+            return work()
+    except Refusal as refusal:
+        if refusal.status >= 500:
+            raise
+        broadcast.forget(session)
+        return refused(refusal)
+
+
+def digest() -> str:
+    """What tells two requests under one key apart: method, path, query and body."""
+    request = flask.request
+    head = f"{request.method} {request.full_path}\n".encode("utf-8", "surrogateescape")
+    return hashlib.sha256(head + request.get_data()).hexdigest()
