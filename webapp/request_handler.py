@@ -29,6 +29,9 @@ class Handler(WSGIHandler):
     """One connection: its requests one after another, and at the end perhaps what took over its socket."""
 
     ignored_socket_errors = HANG_UPS
+    rfile: Any
+    environ: Any
+    headers: Any
     _asked_before = False
     _after: Callable[[], None] | None = None
     _body = b""
@@ -45,7 +48,8 @@ class Handler(WSGIHandler):
                 with gevent.Timeout(limits.body_seconds, Refused(408, "The request body came too slowly.")):
                     self._body = self._read_body(limits)
         except Refused as refused:
-            return self._refuse(refused)
+            self._refuse(refused)
+            return None
         except (OSError, EOFError):
             return None
         return self._answer()
@@ -92,7 +96,8 @@ class Handler(WSGIHandler):
         self.application = self.server.application
         self.handle_one_response()
         if self._after is not None:
-            return self._run_after()
+            self._run_after()
+            return None
         return None if self.close_connection or self.server.stopping else True
 
     def get_environ(self) -> dict[str, Any]:
@@ -134,8 +139,9 @@ class Handler(WSGIHandler):
         self.time_finish, self.code = time.time(), refused.status
         with contextlib.suppress(OSError):
             self._sendall(head.encode() + body)
-            self._linger()
         self.log_request()
+        with contextlib.suppress(OSError):
+            self._linger()
 
     def _linger(self) -> None:
         """Reads on for a moment: closing on unread bytes would reset the connection and lose the answer."""

@@ -1,17 +1,24 @@
 """The HTTP server: gevent.pywsgi with a handler of ours, bounds on waiting connections, and a clean stop."""
 
 import contextlib
+import errno
 import resource
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import gevent
+import structlog
 from gevent import socket
 from gevent.event import Event
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
 from webapp.request_handler import Handler
+
+log = structlog.get_logger("server")
+
+NO_FILES_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -65,11 +72,18 @@ class Waiting:
         """Keeps the connection in the queue for as long as the block runs."""
         self._handlers[handler] = None
         if len(self._handlers) > self._most:
-            next(iter(self._handlers)).hang_up()
+            self.hang_up_longest()
         try:
             yield
         finally:
             self._handlers.pop(handler, None)
+
+    def hang_up_longest(self) -> None:
+        """Ends the connection that has waited longest, if any."""
+        longest = next(iter(self._handlers), None)
+        if longest is not None:
+            del self._handlers[longest]
+            longest.hang_up()
 
     def hang_up_all(self) -> None:
         """At the end of the process."""
@@ -94,6 +108,20 @@ class Server(WSGIServer):
         self.idle = Waiting(self.limits.most_idle)
         self.stopping = False
         self._stopped = Event()
+
+    def do_read(self) -> Any:
+        """Accepts one connection. Out of files: makes room, and lets the next ones wait in the kernel for a moment."""
+        try:
+            return super().do_read()
+        except OSError as error:
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                raise
+            log.error("no_files_left", connections=len(self.pool), idle=len(self.idle))
+            self.idle.hang_up_longest()
+            self.unread.hang_up_longest()
+            self.stop_accepting()
+            gevent.spawn_later(NO_FILES_SECONDS, self._start_accepting_if_started)
+            return None
 
     def stop(self, timeout: float | None = 5.0, goodbye: Callable[[], None] | None = None) -> None:
         """Takes no new connection, lets `goodbye` end the long-lived ones, waits `timeout` seconds for the rest."""

@@ -3,7 +3,7 @@
 Nothing a client writes closes its connection; what cannot be understood is logged, without its words, and dropped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -22,14 +22,17 @@ log = structlog.get_logger("cable")
 MOST_SUBSCRIPTIONS = 100
 WELCOME = encode_text(frames.welcome())
 
+# A channel class, or anything that makes a channel of (connection, identifier, params).
+Maker = Callable[["Connection", str, dict[str, Any]], Channel]
+
 
 class Connection:
     """`run` lives as long as the socket; then every subscription has left."""
 
     __slots__ = ("__weakref__", "_channels", "_sockets", "socket", "subscriptions", "user")
 
-    def __init__(self, socket: WebSocket, user: Any, channels: Mapping[str, type[Channel]], sockets: "Sockets") -> None:
-        """`user` is who signed in (with an `id`); `channels` maps the names that clients use to classes."""
+    def __init__(self, socket: WebSocket, user: Any, channels: Mapping[str, Maker], sockets: "Sockets") -> None:
+        """`user` is who signed in (with an `id`); `channels` maps the names that clients use."""
         self.socket = socket
         self.user = user
         self.subscriptions: dict[str, Channel] = {}

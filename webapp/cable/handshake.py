@@ -70,8 +70,7 @@ def take_over(opened: Any, serve: Callable[[WebSocket], None]) -> None:
     stream = opened.environ["wsgi.input"]
     sock = stream.raw._sock
     early = _already_read(stream, sock)
-    opened.sock.close()  # flask-sock works on a duplicate of the descriptor
-    opened.connected = False  # and must not say goodbye in our name
+    opened.sock.close()  # flask-sock holds a duplicate; without it, it cannot say goodbye in our name
 
     def run() -> None:
         socket = WebSocket(sock, early)

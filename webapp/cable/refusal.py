@@ -11,15 +11,22 @@ from webapp.cable import frames
 from webapp.cable.websocket import WebSocket, encode_text
 
 SECONDS = 4.0
+MOST_AT_ONCE = 200  # strangers beyond these are closed at once
+_waiting: set[WebSocket] = set()
 UNAUTHORIZED = encode_text(frames.disconnect(frames.UNAUTHORIZED, False))
 
 
 def refuse_slowly(socket: WebSocket, seconds: float = SECONDS) -> None:
     """Says `unauthorized` at once and closes only when the client has gone or `seconds` have passed."""
     socket.send(UNAUTHORIZED)
-    with gevent.Timeout(seconds, False):
-        socket.listen(lambda text: None)
-        return
+    if len(_waiting) < MOST_AT_ONCE:
+        _waiting.add(socket)
+        try:
+            with gevent.Timeout(seconds, False):
+                socket.listen(lambda text: None)
+                return
+        finally:
+            _waiting.discard(socket)
     socket.close()
 
 

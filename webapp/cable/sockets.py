@@ -51,6 +51,7 @@ class Sockets:
         self._connections.discard(connection)
         why = connection.socket.why or "closed"
         self._ended[why] = self._ended.get(why, 0) + 1
+        log.info("cable_ended", user=getattr(connection.user, "id", None), why=why)
 
     def __len__(self) -> int:
         """How many connections live here."""
@@ -82,6 +83,8 @@ class Sockets:
         self._greenlets.append(gevent.spawn(self._beat))
         if self._on_presence_beat is not None:
             self._greenlets.append(gevent.spawn(self._beat_presence, self._on_presence_beat))
+        for greenlet, name in zip(self._greenlets, ("cable-beat", "presence-beat"), strict=False):
+            greenlet.name = name
 
     def stop(self) -> None:
         """Ends the beats."""

@@ -1,0 +1,108 @@
+"""Subscribe and unsubscribe through our own code, beside pgbench calling the same two functions of the database."""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+
+from sqlalchemy import create_engine
+from sqlalchemy.engine import URL, make_url
+
+from models import database, registration, schema
+from models.base import database_time
+from models.user import Role, User
+from tests.bench.process import ROOT
+from tests.bench.row import Row
+from tests.postgres import leave, server
+from webapp import embedded_binaries
+
+AGENTS, CLIENTS, SECONDS = 100, 8, 8
+MARK = 0.35  # the same as measured for one function called through an ORM's connection
+
+# The nudge that our code sends when `routable` flips, sent here too.
+SCRIPT = """
+\\set agent random(:first, :last)
+\\set token random(1, 1000000000000)
+BEGIN;
+SELECT was_away FROM subscribe_agent(:agent, 's' || :client_id, 't' || :token, 1, 45);
+SELECT pg_notify('switchyard', '{"s":"agent:' || :agent || '","e":"presence","i":{"agent":' || :agent || '}}'),
+       pg_notify('switchyard', '{"s":"hub","e":"presence","i":{"agent":' || :agent || '}}');
+COMMIT;
+BEGIN;
+SELECT still_routable FROM unsubscribe_agent('t' || :token, 45);
+SELECT pg_notify('switchyard', '{"s":"agent:' || :agent || '","e":"presence","i":{"agent":' || :agent || '}}'),
+       pg_notify('switchyard', '{"s":"hub","e":"presence","i":{"agent":' || :agent || '}}');
+COMMIT;
+"""
+
+
+def rows() -> Iterator[Row]:
+    """One row."""
+    name = f"bench_{uuid.uuid4().hex[:8]}"
+    _admin(f"CREATE DATABASE {name}")
+    url = make_url(server()).set(database=name)
+    try:
+        first, last = _prepare(url)
+        pgbench = _pgbench(url, first, last)
+        ours = _ours(url, first, last)
+        detail = f"ours {ours:,.0f}/s, pgbench {pgbench:,.0f}/s; {AGENTS} agents, {CLIENTS} clients, both notify"
+        yield Row("subscribe + unsubscribe, of pgbench's rate", ours / pgbench, MARK, detail, at_least=True)
+    finally:
+        database.dispose()
+        _admin(f"DROP DATABASE {name} WITH (FORCE)")
+        leave()
+
+
+def _admin(statement: str) -> None:
+    engine = create_engine(server())
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def _prepare(url: URL) -> tuple[int, int]:
+    database.connect(url.render_as_string(hide_password=False), ["bench"])
+    schema.upgrade(database.engine())
+    with database.transaction() as session:
+        user = User.create(session, "bench@example.org", "Bench", Role.MEMBER)
+        now = database_time(session)
+        ids = [registration.register(session, user, f"agent {n}", "s", None, now).agent.id for n in range(AGENTS)]
+    return min(ids), max(ids)
+
+
+def _pgbench(url: URL, first: int, last: int) -> float:
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        script.write(SCRIPT)
+        script.flush()
+        environment = {**os.environ, "PGPASSWORD": url.password or ""}
+        words = ["-h", str(url.query["host"]), "-U", str(url.username), "-p", str(url.query.get("port", 5432))]
+        limits = ["-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-T", str(SECONDS)]
+        range_ = ["-D", f"first={first}", "-D", f"last={last}"]
+        found = subprocess.run(
+            [
+                str(embedded_binaries.server() / "pgbench"),
+                *words,
+                *limits,
+                *range_,
+                "-f",
+                script.name,
+                str(url.database),
+            ],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    tps = re.search(r"^tps = ([\d.]+)", found.stdout, re.MULTILINE)
+    if tps is None:
+        raise SystemExit(found.stderr)
+    return float(tps[1])
+
+
+def _ours(url: URL, first: int, last: int) -> float:
+    environment = {**os.environ, "BENCH_URL": url.render_as_string(hide_password=False)}
+    command = [sys.executable, "-m", "tests.bench.presence_ours", str(first), str(last)]
+    return float(subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout)

@@ -1,0 +1,83 @@
+"""A crowd of clients in one cheap process: it opens sockets, subscribes, and counts bytes. Run by the rows."""
+
+import base64
+import json
+import os
+import select
+import socket
+import sys
+import time
+
+from webapp.cable.incoming import unmask
+from webapp.server import raise_file_limit
+
+IDENTIFIER = json.dumps({"channel": "BenchChannel", "stream": "topic:5"})
+SUBSCRIBE = json.dumps({"command": "subscribe", "identifier": IDENTIFIER}).encode()
+STUCK_BUFFER = 4096
+
+
+class Crowd:
+    """Clients of one server; the stuck ones never read again after their confirmation."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._readers: dict[int, socket.socket] = {}
+        self._stuck: list[socket.socket] = []
+        self._poll = select.epoll()
+        self._buffer = bytearray(1024 * 1024)
+
+    def open(self, count: int, stuck: int) -> None:
+        """Opens and subscribes `count` sockets, and `stuck` more that will not read."""
+        for number in range(count):
+            client = self._subscribed(number, None)
+            client.setblocking(False)
+            self._readers[client.fileno()] = client
+            self._poll.register(client.fileno(), select.EPOLLIN)
+        self._stuck += [self._subscribed(count + number, STUCK_BUFFER) for number in range(stuck)]
+
+    def expect(self, frames: int, frame_bytes: int) -> int:
+        """Waits until every reader has all its bytes; returns when, in nanoseconds of the monotonic clock."""
+        left = frames * frame_bytes * len(self._readers)
+        while left > 0:
+            ready = self._poll.poll(10)
+            if not ready:
+                raise RuntimeError(f"{left} bytes never came")
+            for number, _ in ready:
+                left -= os.readv(number, [self._buffer])
+        return time.monotonic_ns()
+
+    def _subscribed(self, number: int, buffer: int | None) -> socket.socket:
+        client = socket.socket()
+        if buffer is not None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        client.connect(("127.0.0.1", self._port))
+        key = base64.b64encode(os.urandom(16)).decode()
+        client.sendall(
+            f"GET /cable?token={number} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+            "Sec-WebSocket-Protocol: actioncable-v1-json, actioncable-unsupported\r\n\r\n".encode()
+        )
+        client.sendall(bytes((0x81, 0xFE)) + len(SUBSCRIBE).to_bytes(2) + b"mask" + unmask(SUBSCRIBE, b"mask"))
+        heard = b""
+        while b"confirm_subscription" not in heard or not heard.endswith(b"}"):
+            heard += client.recv(4096)
+        return client
+
+
+def main() -> None:
+    """Obeys the lines on standard input."""
+    raise_file_limit()
+    crowd = Crowd(int(sys.argv[1]))
+    print(json.dumps({}), flush=True)
+    for line in sys.stdin:
+        verb, *numbers = line.split()
+        if verb == "open":
+            crowd.open(*map(int, numbers))
+            print(json.dumps({}), flush=True)
+        else:
+            print(json.dumps({"ready": True}), flush=True)
+            print(json.dumps({"finished": crowd.expect(*map(int, numbers))}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
