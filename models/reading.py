@@ -4,20 +4,43 @@ Plain rows cost half of what objects cost, and these are read for every page and
 """
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, Select, case, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, or_, select, true
+from sqlalchemy.orm import Session, aliased
 
 from models.agent import Agent
+from models.agent_subscription import AgentSubscription
 from models.message import Message
 from models.task import Task, TaskMessage
 from models.topic import Topic
 from models.user import User
 
+# The same author again within this time: name and picture are not repeated.
+CONTINUES = timedelta(minutes=5)
+# The database's time inside a statement.
+NOW = cast("datetime", func.now())
+
 
 def said() -> Select[*tuple[Any, ...]]:
-    """Messages with their authors' names: `author_name` (in full) and `author_short` (what pages call an agent)."""
+    """Messages with their authors' names: `author_name` (in full) and `author_short` (what pages call an agent).
+
+    `continued`: the message before it in the topic is the same author's, less than five minutes older.
+    """
+    earlier = aliased(Message)
+    before = (
+        select(earlier.user_id, earlier.agent_id, earlier.created_at)
+        .where(earlier.topic_id == Message.topic_id, earlier.id < Message.id)
+        .order_by(earlier.id.desc())
+        .limit(1)
+        .lateral("before")
+    )
+    continued = and_(
+        before.c.created_at > Message.created_at - CONTINUES,
+        before.c.user_id.is_not_distinct_from(Message.user_id),
+        before.c.agent_id.is_not_distinct_from(Message.agent_id),
+    )
     return (
         select(
             Message.id,
@@ -38,10 +61,12 @@ def said() -> Select[*tuple[Any, ...]]:
             case(
                 (Message.user_id.is_not(None), "user"), (Message.agent_id.is_not(None), "agent"), else_="system"
             ).label("author_kind"),
+            func.coalesce(continued, False).label("continued"),
         )
         .select_from(Message)
         .outerjoin(User, User.id == Message.user_id)
         .outerjoin(Agent, Agent.id == Message.agent_id)
+        .outerjoin(before, true())
     )
 
 
@@ -63,7 +88,20 @@ def messages_by_id(session: Session, ids: Sequence[int]) -> dict[int, Row[*tuple
 
 
 def work(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-    """Tasks with the agent's name and, as `carried_id`, each message they carry: a row for each pair."""
+    """Tasks with the agent's name and, as `carried_id`, each message they carry: a row for each pair.
+
+    placed_id    the last message it carries: the task is shown in one place
+    dropped_at   when the connection it was sent to was lost, while its grace window runs
+    siblings     whether the agent has another session, live or in its own grace window
+    served       whether a session that may take it is live
+    """
+    carries = aliased(TaskMessage)
+    placed = select(func.max(carries.message_id)).where(carries.task_id == Task.id).scalar_subquery()
+    there = AgentSubscription.agent_id == Task.agent_id
+    lost = select(AgentSubscription.dropped_at).where(AgentSubscription.token == Task.sent_to).scalar_subquery()
+    others = exists().where(there, AgentSubscription.token.is_distinct_from(Task.sent_to))
+    fits = or_(Task.only_session.is_(None), AgentSubscription.session_id == Task.only_session)
+    served = exists().where(there, fits, AgentSubscription.live(NOW))
     return (
         select(
             Task.id,
@@ -78,6 +116,10 @@ def work(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
             Task.reply_message_id,
             Agent.handle.label("agent_short"),
             TaskMessage.message_id.label("carried_id"),
+            placed.label("placed_id"),
+            lost.label("dropped_at"),
+            others.label("siblings"),
+            served.label("served"),
         )
         .join(Agent, Agent.id == Task.agent_id)
         .join(TaskMessage, TaskMessage.task_id == Task.id)

@@ -1,14 +1,18 @@
 """What a change looks like, rendered once for all readers: the same macros as the pages use, as Turbo streams."""
 
-from datetime import UTC, tzinfo
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, tzinfo
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import flask
 from flask_login import current_user
+from markupsafe import Markup
 
 from models.base import utcnow
+from models.database import rules
+from models.task import TaskStatus
 from webapp import words
 
 
@@ -34,6 +38,9 @@ def reader_zone() -> tzinfo:
     return UTC
 
 
+# -- what was said -------------------------------------------------------------------------------------------------
+
+
 def author(row: Any) -> dict[str, Any]:
     """Who said it, for the message macro."""
     name = row.author_short or "Switchyard"
@@ -45,19 +52,121 @@ def author(row: Any) -> dict[str, Any]:
     }
 
 
-def as_said(row: Any, continued: bool = False) -> SimpleNamespace:
-    """A row of `models.reading.said` as the message macro wants it."""
+def as_said(row: Any, items: Iterable[Any] = (), alone: bool = False) -> SimpleNamespace:
+    """A row of `models.reading.said` as the message macro wants it.
+
+    `items` is the work shown below it (`shown`): what that says, the word under the message does not repeat.
+    `alone`: nothing stands before it, so it has its name in any case.
+    """
+    said_below = bool(list(items))
     return SimpleNamespace(
         id=row.id,
         author=author(row),
         html=row.html,
         created_at=row.created_at,
-        continued=continued,
-        delivery=row.delivery,
-        why=row.why,
+        continued=row.continued and not alone,
+        delivery=None if said_below and row.delivery == "failed" else row.delivery,
+        why=None if said_below else row.why,
         source=row.source,
         from_where=None,
     )
+
+
+# -- the work on it ------------------------------------------------------------------------------------------------
+
+
+def by_message(rows: Iterable[Any], may_act: bool = True) -> dict[int, list[SimpleNamespace]]:
+    """Work rows of `models.reading.work` as they are shown, by the last message each task carries."""
+    found: dict[int, list[SimpleNamespace]] = {}
+    for row in rows:
+        item = shown(row, may_act) if row.placed_id == row.carried_id else None
+        if item is not None:
+            found.setdefault(row.carried_id, []).append(item)
+    return found
+
+
+def shown(row: Any, may_act: bool = True) -> SimpleNamespace | None:
+    """One task below its message: a line while it is simply worked on, a card when there is more to say.
+
+    None when there is nothing to say: it is done, or waits its turn (the word under the message says so).
+    """
+    name = row.agent_short
+    if row.status in (TaskStatus.DELEGATED, TaskStatus.CLAIMED):
+        return _dropped(row, may_act) if row.dropped_at else _line(row)
+    if row.status == TaskStatus.QUEUED:
+        if row.served:
+            return None
+        goes = f"It goes out as soon as {name} is back."
+        return _card(row, "waiting", f"Waiting for {name}", goes, row.why, _cancel(row) if may_act else [])
+    if row.status == TaskStatus.SUSPENDED:
+        return _card(row, "waiting", f"Paused until {name} is back", row.why or "Nothing is lost.", None, [])
+    if row.status in (TaskStatus.FAILED, TaskStatus.CANCELLED):
+        failed = row.status == TaskStatus.FAILED
+        title = f"{name} failed" if failed else f"The task for {name} was cancelled"
+        again = [{"label": "Run again", "href": f"/tasks/{row.id}/retry", "kind": ""}] if may_act else []
+        return _card(row, "trouble" if failed else "off", title, row.why or "No reason was given.", None, again)
+    return None
+
+
+def grace_end(dropped_at: datetime) -> datetime:
+    """When the grace window of a session that dropped then is over."""
+    return dropped_at + timedelta(seconds=rules().grace_seconds)
+
+
+def _line(row: Any) -> SimpleNamespace:
+    what = "is sent the task" if row.status == TaskStatus.CLAIMED else "is working"
+    return SimpleNamespace(
+        kind="line",
+        id=row.id,
+        message_id=row.carried_id,
+        agent=row.agent_short,
+        what=what,
+        since=row.sent_at or row.created_at,
+    )
+
+
+def _dropped(row: Any, may_act: bool) -> SimpleNamespace:
+    end = grace_end(row.dropped_at)
+    then = (
+        "If it is not back by {}, another of its sessions goes on with this."
+        if row.siblings
+        else "If it is not back by {}, this task is cancelled. Then one click runs it again."
+    )
+    title = Markup("{} dropped {}").format(row.agent_short, moment(row.dropped_at, "seen"))
+    card = _card(
+        row, "waiting", title, Markup(then).format(moment(end, "seconds")), None, _cancel(row) if may_act else []
+    )
+    card.until, card.from_at = end, row.dropped_at
+    return card
+
+
+def moment(at: datetime, mode: str) -> Markup:
+    """A time that the browser keeps true, to stand within a sentence (modes: components/time.html)."""
+    return Markup(_Templates.environment.get_template("components/time.html").module.time(at, mode))
+
+
+def _cancel(row: Any) -> list[dict[str, str]]:
+    return [{"label": "Cancel now", "href": f"/tasks/{row.id}/cancel", "kind": "text"}]
+
+
+def _card(
+    row: Any, state: str, title: str, text: str, why: str | None, actions: list[dict[str, str]]
+) -> SimpleNamespace:
+    return SimpleNamespace(
+        kind="task",
+        id=row.id,
+        message_id=row.carried_id,
+        state=state,
+        title=title,
+        text=text,
+        why=why,
+        until=None,
+        from_at=None,
+        actions=actions,
+    )
+
+
+# -- as Turbo streams ----------------------------------------------------------------------------------------------
 
 
 def message(row: Any) -> str:
@@ -66,21 +175,18 @@ def message(row: Any) -> str:
 
 
 def work(found: tuple[list[Any], list[Any]]) -> str:
-    """How far some messages have come, and the work that goes on for them."""
+    """How far some messages have come, and the work that goes on for them, from (`said` rows, `work` rows)."""
     messages, rows = found
-    return _render("streams/work.html", messages=[as_said(row) for row in messages], work=by_message(rows))
-
-
-def by_message(rows: list[Any]) -> dict[int, list[Any]]:
-    """Work rows of `models.reading.work` by the message that carries them last: a task stands in one place."""
-    place: dict[int, int] = {}
-    for row in rows:
-        place[row.id] = max(place.get(row.id, 0), row.carried_id)
-    found: dict[int, list[Any]] = {}
-    for row in rows:
-        if place[row.id] == row.carried_id:
-            found.setdefault(row.carried_id, []).append(row)
-    return found
+    rows = list(rows)
+    items = by_message(rows)
+    here = {row.id for row in rows if row.placed_id == row.carried_id}
+    shown_ids = {item.id for some in items.values() for item in some}
+    return _render(
+        "streams/work.html",
+        messages=[as_said(row, items.get(row.id, ())) for row in messages],
+        items=[item for row in messages for item in items.get(row.id, ())],
+        over=sorted(here - shown_ids),
+    )
 
 
 def _render(name: str, **context: Any) -> str:

@@ -1,0 +1,137 @@
+"""What a person sees at a glance, as plain rows: topics with what is new in them, agents with who of them is there.
+
+One statement each, however many rows there are.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select, true
+from sqlalchemy.orm import Session
+
+from models.agent import Agent
+from models.agent_subscription import AgentSubscription
+from models.creative import Creative, CreativeShare
+from models.message import Message
+from models.task import RUNNING, Task
+from models.topic import Topic, TopicRead
+from models.user import User
+
+# Counting stops here: "99+".
+MOST_COUNTED = 100
+
+
+def topics(user_id: int, *which: ColumnElement[bool], archived: bool = False) -> Select[Any]:
+    """Readable topics, those with the newest activity first: `at` (its last message, else its making) and `unread`."""
+    mine = select(TopicRead.message_id, TopicRead.topic_id).where(TopicRead.user_id == user_id).subquery()
+    read = func.coalesce(mine.c.message_id, 0)
+    newer = select(Message.id).where(Message.topic_id == Topic.id, Message.id > read).limit(MOST_COUNTED)
+    unread = select(func.count()).select_from(newer.correlate(Topic, mine).subquery()).scalar_subquery()
+    at = func.coalesce(Message.created_at, Topic.created_at)
+    put_away = Topic.archived_at.is_not(None) if archived else Topic.archived_at.is_(None)
+    return (
+        select(
+            Topic.id,
+            Topic.name,
+            Topic.creative_id,
+            Topic.primary_agent_id,
+            Topic.last_message_id,
+            at.label("at"),
+            unread.label("unread"),
+        )
+        .outerjoin(Message, Message.id == Topic.last_message_id)
+        .outerjoin(mine, mine.c.topic_id == Topic.id)
+        .where(Topic.creative_id.in_(Creative.readable_by(user_id)), put_away, *which)
+        .order_by(at.desc(), Topic.id.desc())
+    )
+
+
+def agents(now: datetime, which: Select[Any]) -> Select[Any]:
+    """Agents among `which` with their owner, sessions and work, by name.
+
+    live, dropped        how many of its sessions are there, or in their grace window
+    dropped_at           when the newest of the dropped ones was lost
+    working, waiting     how many of its tasks run, or wait
+    working_since        since when the oldest of those that run does
+    """
+    there = AgentSubscription.agent_id == Agent.id
+    presence = (
+        select(
+            func.count().filter(AgentSubscription.live(now)).label("live"),
+            func.count().filter(AgentSubscription.dropped_at.is_not(None)).label("dropped"),
+            func.max(AgentSubscription.dropped_at).label("dropped_at"),
+        )
+        .where(there)
+        .lateral("presence")
+    )
+    runs = Task.status.in_(RUNNING)
+    work = (
+        select(
+            func.count().filter(runs).label("working"),
+            func.count().filter(~runs).label("waiting"),
+            func.min(func.coalesce(Task.sent_at, Task.created_at)).filter(runs).label("working_since"),
+        )
+        .where(Task.agent_id == Agent.id, Task.finished_at.is_(None))
+        .lateral("work")
+    )
+    return (
+        select(
+            Agent.id,
+            Agent.handle,
+            Agent.kind,
+            Agent.owner_id,
+            User.name.label("owner_name"),
+            Agent.routing_expression,
+            Agent.keep_seconds,
+            Agent.max_tasks,
+            Agent.away_since,
+            *presence.c,
+            *work.c,
+        )
+        .join(User, User.id == Agent.owner_id)
+        .join(presence, true())
+        .join(work, true())
+        .where(Agent.id.in_(which.with_only_columns(Agent.id).order_by(None)))
+        .order_by(func.lower(Agent.handle), Agent.id)
+    )
+
+
+def readers(creative_id: int) -> Select[Any]:
+    """The people who may read in a creative, with their right there (`level`, None for the owner), the owner first."""
+    here = and_(CreativeShare.creative_id == creative_id, CreativeShare.user_id == User.id)
+    owns = exists().where(Creative.id == creative_id, Creative.owner_id == User.id)
+    return (
+        select(User.id, User.name, User.email, CreativeShare.level, CreativeShare.id.label("share_id"))
+        .outerjoin(CreativeShare, here)
+        .where(User.removed_at.is_(None), or_(owns, CreativeShare.id.is_not(None)))
+        .order_by(CreativeShare.id.is_not(None), User.name, User.id)
+    )
+
+
+def work_in(session: Session, topic_id: int, since: datetime) -> Row[Any]:
+    """How many tasks of a topic are `working` and `waiting`, and how many were `answered` since then (100 at most)."""
+    open_ = select(Task.status).where(Task.topic_id == topic_id, Task.finished_at.is_(None)).subquery()
+    # Only the end of the conversation is read: a topic may hold a hundred thousand messages.
+    newest = (
+        select(Message.created_at, Message.task_id)
+        .where(Message.topic_id == topic_id)
+        .order_by(Message.id.desc())
+        .limit(2 * MOST_COUNTED)
+        .subquery()
+    )
+    answered = select(func.count()).where(newest.c.created_at >= since, newest.c.task_id.is_not(None))
+    runs = open_.c.status.in_(RUNNING)
+    return session.execute(
+        select(
+            func.count().filter(runs).label("working"),
+            func.count().filter(~runs).label("waiting"),
+            answered.scalar_subquery().label("answered"),
+        ).select_from(open_)
+    ).one()
+
+
+def open_tasks(session: Session, user_id: int) -> int:
+    """How many tasks are open in the topics the person may read (100 at most)."""
+    mine = select(Topic.id).where(Topic.creative_id.in_(Creative.readable_by(user_id)))
+    some = select(Task.id).where(Task.finished_at.is_(None), Task.topic_id.in_(mine)).limit(MOST_COUNTED)
+    return session.scalar(select(func.count()).select_from(some.subquery())) or 0

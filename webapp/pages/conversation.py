@@ -1,0 +1,184 @@
+"""What a topic page shows, put together from plain rows: the log, who is here, where a message would go."""
+
+import secrets
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from models import overview
+from models.agent import Agent
+from models.creative import Level
+from models.listeners import Listeners
+from models.mentions import mentioned
+from models.reading import page_of_messages, work
+from models.task import TaskMessage
+from models.topic import Topic
+from models.user import User
+from webapp import fragments, words
+from webapp.pages import presence, shell
+
+PAGE = 50
+
+
+class Window(NamedTuple):
+    """Which part of a topic is read: its end, or what stands before, after or around a message."""
+
+    before: int | None = None
+    after: int | None = None
+    around: int | None = None
+
+    @property
+    def is_end(self) -> bool:
+        """Whether it is the end of the topic that was asked for."""
+        return self == Window()
+
+
+class Read(NamedTuple):
+    """Rows of a window, and whether there are more on either side."""
+
+    rows: list[Any]
+    earlier: bool
+    later: bool
+
+
+def read(session: Session, topic_id: int, window: Window) -> Read:
+    """The messages of a window, oldest first. One more than shown is read, to know whether there are more."""
+    if window.around is not None:
+        half = PAGE // 2
+        older = page_of_messages(session, topic_id, half + 1, before=window.around)
+        newer = page_of_messages(session, topic_id, half + 1, after=window.around - 1)
+        return Read(older[-half:] + newer[:half], len(older) > half, len(newer) > half)
+    if window.after is not None:
+        rows = page_of_messages(session, topic_id, PAGE + 1, after=window.after)
+        return Read(rows[:PAGE], True, len(rows) > PAGE)
+    rows = page_of_messages(session, topic_id, PAGE + 1, before=window.before)
+    return Read(rows[-PAGE:], len(rows) > PAGE, window.before is not None)
+
+
+def context(session: Session, user: User, topic: Topic, now: datetime, window: Window | None = None) -> dict[str, Any]:
+    """Everything that topics/topic.html wants; the same number of statements however long the topic is."""
+    window = window or Window()
+    found = read(session, topic.id, window)
+    creative = topic.creative(session)
+    may_write = creative.allows(session, user, Level.FEEDBACK)
+    here = session.execute(overview.agents(now, Agent.usable_in(topic.creative_id))).all()
+    return {
+        "topic": {
+            "id": topic.id,
+            "name": topic.name,
+            "lead": lead(topic, creative.name, here),
+            "last_message_id": topic.last_message_id,
+        },
+        "short_title": topic.name,
+        "streams": shell.streams(user, topic.stream, "hub"),
+        "refresh_on": "topic presence",
+        "items": items(session, found.rows, may_write),
+        "earlier": f"/topics/{topic.id}?before={found.rows[0].id}" if found.earlier and found.rows else None,
+        "later": f"/topics/{topic.id}?after={found.rows[-1].id}" if found.later and found.rows else None,
+        "route": route(topic, listening(session, user, topic, "", now), "", bool(here)) if may_write else None,
+        "once": new_once(),
+        "people": people(session, user, topic, here),
+        "work": work_counts(session, topic, now),
+        "menu": [{"href": f"/topics/{topic.id}/edit", "label": "Change this topic"}] if may_write else [],
+        "after_url": f"/topics/{topic.id}/after",
+        "read_url": f"/topics/{topic.id}/read",
+    }
+
+
+def new_once() -> str:
+    """The random word of a fresh form."""
+    return secrets.token_hex(12)
+
+
+def lead(topic: Topic, creative: str, here: list[Any] | Any) -> str:
+    """ "In Atlas. Its agent is scout." """
+    primary = next((row.handle for row in here if row.id == topic.primary_agent_id), None)
+    place = f"Archived. In {creative}." if topic.archived else f"In {creative}."
+    return f"{place} Its agent is {primary}." if primary else f"{place} It has no agent of its own."
+
+
+def items(session: Session, rows: list[Any], may_act: bool, days: bool = True) -> list[dict[str, Any]]:
+    """Messages and the work on them, as the log shows them; with `days`, a line where a day begins."""
+    on_them = session.execute(work(TaskMessage.message_id.in_([row.id for row in rows]))).all() if rows else []
+    below = fragments.by_message(on_them, may_act)
+    zone = fragments.reader_zone()
+    found: list[dict[str, Any]] = []
+    day = None
+    for row in rows:
+        its_day = row.created_at.astimezone(zone).date()
+        begins = days and its_day != day
+        if begins:
+            found.append({"kind": "day", "at": row.created_at})
+        mine = below.get(row.id, [])
+        found.append({"kind": "message", "message": fragments.as_said(row, mine, alone=begins)})
+        found.extend({"kind": item.kind, "task": item} for item in mine)
+        day = its_day
+    return found
+
+
+def people(session: Session, user: User, topic: Topic, here: Any) -> list[dict[str, Any]]:
+    """Who may read here, and the agents that may work here with what they do now."""
+    found = [
+        {
+            "kind": "user",
+            "name": row.name,
+            "initials": words.initials(row.name, "user"),
+            "lamp": None,
+            "words": "you" if row.id == user.id else "may read" if row.level == Level.READ else "",
+        }
+        for row in session.execute(overview.readers(topic.creative_id))
+    ]
+    return found + [
+        {"kind": "agent", "name": row.handle, "initials": presence.initials(row.handle), "lamp": presence.brief(row)}
+        for row in here
+    ]
+
+
+def work_counts(session: Session, topic: Topic, now: datetime) -> list[tuple[str, int]]:
+    """What is going on here, and what was answered today."""
+    today = now.astimezone(fragments.reader_zone()).replace(hour=0, minute=0, second=0, microsecond=0)
+    counts = overview.work_in(session, topic.id, today.astimezone(UTC))
+    return [("Working", counts.working), ("Waiting", counts.waiting), ("Answered today", counts.answered)]
+
+
+# -- where a message would go ----------------------------------------------------------------------------------------
+
+
+def listening(session: Session, user: User, topic: Topic, text: str, now: datetime) -> Listeners:
+    """Who would take this text now."""
+    return topic.listeners(session, text, user.name, now)
+
+
+def route(topic: Topic, taking: Listeners, text: str, any_agent: bool = True) -> dict[str, Any]:
+    """The line under the composer (components/composer.html). `any_agent`: whether some agent may work here."""
+    if not taking.agents:
+        link = {"href": "/agents", "label": "Connect an agent"} if not any_agent else None
+        return {"to": None, "state": "trouble", "words": f"Will go to nobody. {taking.why}", "link": link}
+    away = [agent for agent in taking.agents if taking.waits_for.get(agent.id)]
+    if len(taking.agents) > 1:
+        return {"to": None, "state": "waiting" if away else None, "words": _to_several(taking.agents, away)}
+    [agent] = taking.agents
+    to = {"kind": "agent", "initials": presence.initials(agent.handle), "name": agent.handle}
+    if away:
+        return {"to": to, "state": "waiting", "words": ", which is away; it waits in the queue."}
+    return {
+        "to": to,
+        "state": None,
+        "words": _because(topic, agent, text),
+        "more": "" if text else "Name another with @.",
+    }
+
+
+def _because(topic: Topic, agent: Agent, text: str) -> str:
+    if mentioned(text, [agent]):
+        return ", named here."
+    return ", this topic’s agent." if agent.id == topic.primary_agent_id else ", which takes what is written here."
+
+
+def _to_several(agents: list[Agent], away: list[Agent]) -> str:
+    names = words.listed(agent.handle for agent in agents)
+    if not away:
+        return f"Will go to {names}."
+    missing = words.listed(agent.handle for agent in away)
+    return f"Will go to {names}. What goes to {missing} waits in the queue until it is back."

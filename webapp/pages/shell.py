@@ -1,0 +1,141 @@
+"""What stands around every page: navigation, who is signed in, what the page follows.
+
+The layout asks for it while it is rendered, so that a page without navigation (sign-in, an error) reads nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flask
+from flask_login import current_user
+from werkzeug.local import LocalProxy
+
+from models import overview
+from models.database import transaction
+from models.user import Role, User
+from webapp import words
+from webapp.auth import person, signed_in
+
+TOPICS = 10
+UNSET_ZONE = "UTC"
+
+blueprint = flask.Blueprint("shell", __name__)
+
+Item = dict[str, Any]
+
+
+@blueprint.app_context_processor
+def around() -> dict[str, Any]:
+    """What layout.html is given (its head comment lists it). Views give more, or other values, by the same names."""
+    user = known()
+    if user is None:
+        return {}
+    return {
+        "nav": LocalProxy(lambda: _once("nav", lambda: groups(user))),
+        "bottom": LocalProxy(lambda: _once("bottom", lambda: shortcuts(user))),
+        "me": me(user),
+        "theme": user.theme,
+        "zone": None if user.zone == UNSET_ZONE else user.zone,
+        "keys": user.single_keys,
+        "streams": streams(user),
+        "flash": next(iter(flask.get_flashed_messages()), None),
+    }
+
+
+@blueprint.get("/shell")
+@signed_in
+def navigation() -> str:
+    """The navigation alone, for an open page whose person has something new. `at` is the path of that page."""
+    return flask.render_template("streams/shell.html")
+
+
+def known() -> User | None:
+    """The person of this request, if somebody has asked for them before: an error page must not look anybody up."""
+    if "_login_user" not in flask.g or not current_user.is_authenticated:
+        return None
+    return person()
+
+
+def streams(user: User, *more: str) -> list[str]:
+    """What a page of this person follows: their own stream, and these."""
+    return [user.stream, *more]
+
+
+def me(user: User) -> Item:
+    """The person, for the header."""
+    href = "/settings" if _exists("/settings") else None
+    return {"id": user.id, "name": user.name, "initials": words.initials(user.name, "user"), "href": href}
+
+
+def groups(user: User) -> list[Item]:
+    """The navigation: only what exists and this person may open."""
+    with transaction() as session:
+        topics = session.execute(overview.topics(user.id).limit(TOPICS)).all()
+        tasks = overview.open_tasks(session, user.id)
+    first = [
+        _item("/", "Now", "house", id="now"),
+        _item("/tasks", "Tasks", "list-checks", count=tally(tasks), id="tasks"),
+    ]
+    listed = [topic(row) for row in topics] + [_item("/topics", "All topics", "ellipsis", exact=True)]
+    if user.is_at_least(Role.MEMBER):
+        listed.append(_item("/topics/new", "New topic", "plus"))
+    hub = [_item("/creatives", "Creatives", "inbox"), _item("/settings", "Settings", "settings-2")]
+    if user.is_at_least(Role.ADMIN):
+        hub.insert(0, _item("/people", "People", "users"))
+    found = [
+        {"heading": None, "items": first},
+        {"heading": "Topics", "items": listed},
+        {"heading": "Running", "items": [_item("/agents", "Agents", "bot")]},
+        {"heading": "This hub", "items": hub},
+    ]
+    for group in found:
+        group["items"] = [item for item in group["items"] if item["there"]]
+    return [group for group in found if group["items"]]
+
+
+def shortcuts(user: User) -> list[Item]:
+    """A phone's bottom bar."""
+    return [_item("/", "Now", "house"), _item("/topics", "Topics", "hash"), _item("/tasks", "Tasks", "list-checks")]
+
+
+def topic(row: Any) -> Item:
+    """One topic in the navigation."""
+    item = _item(f"/topics/{row.id}", row.name, "hash", count=tally(row.unread), id=f"topic-{row.id}")
+    return {**item, "there": True, "unread": row.unread > 0}
+
+
+def tally(number: int) -> int | str | None:
+    """A count as the navigation shows it: nothing for none, and it stops at 99+."""
+    if number == 0:
+        return None
+    return number if number < overview.MOST_COUNTED else f"{overview.MOST_COUNTED - 1}+"
+
+
+def _item(href: str, label: str, icon: str, exact: bool = False, **more: Any) -> Item:
+    return {
+        "href": href,
+        "label": label,
+        "icon": icon,
+        "current": _is_current(href, exact),
+        "there": _exists(href),
+        **more,
+    }
+
+
+def _is_current(href: str, exact: bool) -> bool:
+    path = flask.request.args.get("at", "") if flask.request.path == "/shell" else flask.request.path
+    if href == "/topics" and path == "/topics/new":
+        return False
+    return path == href or (not exact and href != "/" and path.startswith(f"{href}/"))
+
+
+def _exists(href: str) -> bool:
+    return href in _once("rules", lambda: {rule.rule for rule in flask.current_app.url_map.iter_rules()})
+
+
+def _once(name: str, make: Callable[[], Any]) -> Any:
+    """What `make` gives, made once a request."""
+    kept = flask.g.setdefault("shell", {})
+    if name not in kept:
+        kept[name] = make()
+    return kept[name]
