@@ -140,8 +140,9 @@ class Agent(HoldsWork, Base):
         query = select(cls).where(cls.id.in_(ids)).order_by(cls.id).with_for_update()
         return list(session.scalars(query.execution_options(populate_existing=True)))
 
+    @classmethod
     def subscribe(
-        self, session: Session, session_id: str | None, token: str, process_id: int | None, now: datetime
+        cls, session: Session, agent_id: int, session_id: str | None, token: str, process_id: int | None
     ) -> None:
         """A session is here.
 
@@ -149,12 +150,12 @@ class Agent(HoldsWork, Base):
         2. No row was live before: the agent is routable again, and whoever looks is told.
         3. Judge the work that this session may serve, and ask that waiting topics are advanced.
         """
-        found = AgentSubscription.subscribe(session, self.id, session_id, token, process_id)
+        found = AgentSubscription.subscribe(session, agent_id, session_id, token, process_id)
         if found.was_away:
-            _say_presence(session, self.id)
+            _say_presence(session, agent_id)
         if found.has_work:
-            self.judge(session, session_id, token, now)
-            Task.mark_due(session, now, agent_id=self.id)
+            session.get_one(cls, agent_id).judge(session, session_id, token, found.at)
+            Task.mark_due(session, found.at, agent_id=agent_id)
 
     @classmethod
     def unsubscribe(cls, session: Session, token: str) -> Left | None:

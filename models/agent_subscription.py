@@ -17,10 +17,11 @@ from models.database import rules
 
 
 class Subscribed(NamedTuple):
-    """What `subscribe_agent` found: whether the agent had no live row before, and has open work."""
+    """What `subscribe_agent` found: whether the agent had no live row before, has open work, and the time."""
 
     was_away: bool
     has_work: bool
+    at: datetime
 
 
 class Left(NamedTuple):
@@ -71,7 +72,7 @@ class AgentSubscription(Base):
         statements take 2.5 times as long under contention.
         """
         row = session.execute(
-            text("SELECT was_away, has_work FROM subscribe_agent(:agent, :session, :token, :process, :stale)"),
+            text("SELECT was_away, has_work, at FROM subscribe_agent(:agent, :session, :token, :process, :stale)"),
             {
                 "agent": agent_id,
                 "session": session_id,

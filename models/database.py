@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
-from sqlalchemy import Engine, create_engine, exc
+import psycopg
+from sqlalchemy import Engine, create_engine, event, exc
 from sqlalchemy.orm import Session
 
 from models import sealed
@@ -25,6 +26,7 @@ TIMEOUTS = (
     "-c lock_timeout=5000 -c statement_timeout=15000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC"
 )
 LONG_SECONDS = 1.0
+PING_AFTER_SECONDS = 1.0
 TRIES = 3
 CONFLICTS = {"40001", "40P01"}
 AWAY = {"57P01", "57P02", "57P03", "53300", "57014", "55P03", "25P03", "25P04", "58000", "58030"}
@@ -70,13 +72,29 @@ def connect(
         pool_size=pool[0],
         max_overflow=pool[1],
         pool_timeout=3,
-        pool_pre_ping=True,
         pool_use_lifo=True,
         connect_args={"connect_timeout": 3, "options": TIMEOUTS, "application_name": "switchyard"},
     )
+    event.listen(Database.engine, "checkin", _note_idle)
+    event.listen(Database.engine, "checkout", _ping_when_idle)
     Database.rules = rules or Rules()
     Database.deadline = staticmethod(deadline)
     return Database.engine
+
+
+def _note_idle(connection: Any, record: Any) -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _ping_when_idle(connection: Any, record: Any, proxy: Any) -> None:
+    """A connection that rested may be dead by now; one used a moment ago is not asked, as that costs a round trip."""
+    if time.monotonic() - record.info.get("idle_since", time.monotonic()) < PING_AFTER_SECONDS:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise exc.DisconnectionError from error
 
 
 def dispose() -> None:

@@ -46,5 +46,5 @@ class Cast:
     def connect(self, agent: Agent | None = None, session_id: str | None = "laptop") -> str:
         """A session of the agent is there; returns the token of its connection."""
         token = uuid.uuid4().hex
-        (agent or self.scout).subscribe(self.session, session_id, token, None, self.now)
+        Agent.subscribe(self.session, (agent or self.scout).id, session_id, token, None)
         return token

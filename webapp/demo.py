@@ -59,7 +59,7 @@ def fill(password: str) -> str:
         agents = {}
         for name, session_id, label in AGENTS:
             agents[name] = registration.register(session, mira, name, session_id, label, now).agent
-            agents[name].subscribe(session, session_id, uuid.uuid4().hex, None, now)
+            Agent.subscribe(session, agents[name].id, session_id, uuid.uuid4().hex, None)
         creatives = _creatives(session, people)
         for conversation in CONVERSATIONS:
             _tell(session, conversation, creatives[conversation.creative], people, agents, now)

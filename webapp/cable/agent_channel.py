@@ -12,7 +12,6 @@ import structlog
 
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
-from models.base import database_time
 from models.database import repeated, transaction
 from models.errors import NotFound
 from models.task import Task
@@ -116,8 +115,7 @@ class AgentChannel(Channel):
 def subscribe(agent_id: int, session_id: str | None, token: str, process_id: int | None) -> None:
     """The presence row of a connection, in a transaction of its own."""
     with transaction() as session:
-        agent = session.get_one(Agent, agent_id)
-        agent.subscribe(session, session_id, token, process_id, database_time(session))
+        Agent.subscribe(session, agent_id, session_id, token, process_id)
 
 
 @repeated

@@ -11,7 +11,7 @@ down_revision = "0001"
 SUBSCRIBE = """
 CREATE OR REPLACE FUNCTION subscribe_agent(
     p_agent bigint, p_session text, p_token text, p_process integer, p_stale double precision,
-    OUT was_away boolean, OUT has_work boolean
+    OUT was_away boolean, OUT has_work boolean, OUT at timestamptz
 ) LANGUAGE plpgsql AS $$
 DECLARE
     registered integer := 0;
@@ -28,6 +28,7 @@ BEGIN
     INSERT INTO agent_subscriptions (agent_id, token, session_id, registration, process_id, last_seen_at)
         VALUES (p_agent, p_token, p_session, coalesce(registered, 0), p_process, clock_timestamp());
     has_work := EXISTS (SELECT 1 FROM tasks WHERE agent_id = p_agent AND finished_at IS NULL);
+    at := now();
 END $$
 """
 
