@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select, true
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
-from models.creative import Creative, CreativeShare
+from models.creative import Creative, CreativeShare, Level
 from models.message import Message
 from models.task import RUNNING, Task
 from models.topic import Topic, TopicRead
@@ -19,30 +19,59 @@ from models.user import User
 
 # Counting stops here: "99+".
 MOST_COUNTED = 100
+LAST_WORDS = 160
 
 
-def topics(user_id: int, *which: ColumnElement[bool], archived: bool = False) -> Select[Any]:
-    """Readable topics, those with the newest activity first: `at` (its last message, else its making) and `unread`."""
+def topic_at() -> ColumnElement[datetime]:
+    """When something last happened in a topic: its last message, else its making."""
+    return func.coalesce(Message.created_at, Topic.created_at)
+
+
+def topics(user_id: int, archived: bool = False) -> Select[Any]:
+    """Readable topics, those with the newest activity (`at`) first; `unread` stops at MOST_COUNTED."""
     mine = select(TopicRead.message_id, TopicRead.topic_id).where(TopicRead.user_id == user_id).subquery()
     read = func.coalesce(mine.c.message_id, 0)
     newer = select(Message.id).where(Message.topic_id == Topic.id, Message.id > read).limit(MOST_COUNTED)
     unread = select(func.count()).select_from(newer.correlate(Topic, mine).subquery()).scalar_subquery()
-    at = func.coalesce(Message.created_at, Topic.created_at)
     put_away = Topic.archived_at.is_not(None) if archived else Topic.archived_at.is_(None)
     return (
-        select(
-            Topic.id,
-            Topic.name,
-            Topic.creative_id,
-            Topic.primary_agent_id,
-            Topic.last_message_id,
-            at.label("at"),
-            unread.label("unread"),
-        )
+        select(Topic.id, Topic.name, Topic.last_message_id, topic_at().label("at"), unread.label("unread"))
         .outerjoin(Message, Message.id == Topic.last_message_id)
         .outerjoin(mine, mine.c.topic_id == Topic.id)
-        .where(Topic.creative_id.in_(Creative.readable_by(user_id)), put_away, *which)
-        .order_by(at.desc(), Topic.id.desc())
+        .where(Topic.creative_id.in_(Creative.readable_by(user_id)), put_away)
+        .order_by(topic_at().desc(), Topic.id.desc())
+    )
+
+
+def topics_in_full(user_id: int, archived: bool = False) -> Select[Any]:
+    """`topics` with where each is, its agent, what was said last, and whether an agent works on something there."""
+    speaker, spoken = aliased(User), aliased(Agent)
+    working = exists().where(Task.topic_id == Topic.id, Task.status.in_(RUNNING))
+    return (
+        topics(user_id, archived)
+        .add_columns(
+            Creative.name.label("creative_name"),
+            Agent.handle.label("agent_name"),
+            func.left(Message.text, LAST_WORDS).label("last_words"),
+            func.coalesce(speaker.name, spoken.handle, "Switchyard").label("last_author"),
+            working.label("working"),
+        )
+        .join(Creative, Creative.id == Topic.creative_id)
+        .outerjoin(Agent, Agent.id == Topic.primary_agent_id)
+        .outerjoin(speaker, speaker.id == Message.user_id)
+        .outerjoin(spoken, spoken.id == Message.agent_id)
+    )
+
+
+def writable_creatives(user_id: int) -> Select[Any]:
+    """Creatives, inboxes left out, in which the person may make topics and write: `id`, `name`."""
+    shared = select(CreativeShare.creative_id).where(
+        CreativeShare.user_id == user_id, CreativeShare.level.in_((Level.FEEDBACK, Level.ADMIN))
+    )
+    return (
+        select(Creative.id, Creative.name)
+        .where(~Creative.is_inbox, or_(Creative.owner_id == user_id, Creative.id.in_(shared)))
+        .order_by(func.lower(Creative.name), Creative.id)
     )
 
 

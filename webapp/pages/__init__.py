@@ -2,11 +2,15 @@
 
 from flask import Blueprint
 
-from webapp.pages import first_run, shell, sign_in, topic
+from webapp.pages import first_run, shell, sign_in, topic, topics
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     sign_in.blueprint,
     first_run.blueprint,
+    settings.blueprint,
+    tokens.blueprint,
+    people.blueprint,
     shell.blueprint,
     topic.blueprint,
+    topics.blueprint,
 )
