@@ -7,7 +7,7 @@ from tests.bench.process import Child
 from tests.bench.readers import IDENTIFIER
 from tests.bench.row import Row
 from webapp.cable import frames
-from webapp.cable.websocket import encode_text
+from webapp.cable.outgoing import encode_text
 
 SIZE = 1024
 MESSAGE = frames.message(IDENTIFIER, b'"' + b"x" * (SIZE - 2) + b'"')

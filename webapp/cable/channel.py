@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import structlog
 
 from webapp.cable import frames
-from webapp.cable.websocket import encode_text
+from webapp.cable.outgoing import encode_text
 
 if TYPE_CHECKING:
     from webapp.cable.connection import Connection

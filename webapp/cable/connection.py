@@ -12,7 +12,8 @@ from models.errors import DatabaseAway, Refusal
 from webapp.cable import frames
 from webapp.cable.channel import Channel
 from webapp.cable.incoming import GOING_AWAY, NORMAL
-from webapp.cable.websocket import WebSocket, encode_text
+from webapp.cable.outgoing import encode_text
+from webapp.cable.websocket import WebSocket
 
 if TYPE_CHECKING:
     from webapp.cable.sockets import Sockets

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import gevent
 
 from webapp.cable import frames
-from webapp.cable.websocket import WebSocket, encode_text
+from webapp.cable.outgoing import encode_text
+from webapp.cable.websocket import WebSocket
 
 SECONDS = 4.0
 MOST_AT_ONCE = 200  # strangers beyond these are closed at once

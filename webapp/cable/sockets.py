@@ -11,7 +11,7 @@ import structlog
 
 from webapp.cable import frames
 from webapp.cable.connection import Connection
-from webapp.cable.websocket import encode_text
+from webapp.cable.outgoing import encode_text
 
 log = structlog.get_logger("cable")
 

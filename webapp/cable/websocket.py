@@ -26,6 +26,7 @@ from webapp.cable.incoming import (
     as_text,
     checked_close,
 )
+from webapp.cable.outgoing import LIFE_PING, encode_frame
 
 log = structlog.get_logger("cable")
 
@@ -34,23 +35,7 @@ CHUNK_BYTES = 64 * 1024
 READ_BYTES = 16 * 1024
 CLOSING_SECONDS = 3.0
 MOST_MISSES = 2
-LIFE_PING = b"\x89\x00"  # one ping frame for all sockets
 NO_LINGER = struct.pack("ii", 1, 0)
-
-
-def encode_frame(opcode: int, payload: bytes) -> bytes:
-    """One whole server frame."""
-    size = len(payload)
-    if size < 126:
-        return bytes((0x80 | opcode, size)) + payload
-    if size < 65536:
-        return struct.pack("!BBH", 0x80 | opcode, 126, size) + payload
-    return struct.pack("!BBQ", 0x80 | opcode, 127, size) + payload
-
-
-def encode_text(payload: str | bytes) -> bytes:
-    """A text frame, made once and sent to any number of sockets."""
-    return encode_frame(TEXT, payload.encode() if isinstance(payload, str) else payload)
 
 
 class WebSocket:

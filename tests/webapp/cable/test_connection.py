@@ -1,4 +1,4 @@
-"""One client of the cable: the rules of its commands, the beat, the goodbye, and how it leaves."""
+"""One client of the cable: the rules of its commands, and how it leaves."""
 
 import json
 from typing import Any
@@ -8,13 +8,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from models.errors import DatabaseAway, NotFound
-from tests.webapp.cable.conftest import Stage, StageChannel
+from tests.webapp.cable.stage import Stage, StageChannel
 from tests.webapp.cable.test_frames import ODD_IDENTIFIERS
 from tests.webapp.wire import WireClient, eventually, masked
-from webapp.cable import refusal
 from webapp.cable.connection import MOST_SUBSCRIPTIONS
 from webapp.cable.incoming import TEXT
-from webapp.cable.refusal import HandshakeLimit
 
 ONE, OTHER = '{"channel":"C","stream":"1"}', '{"channel":"C","stream":"2"}'
 
@@ -184,125 +182,3 @@ def test_the_end_of_the_socket_leaves_every_subscription_even_when_one_fails(sta
     client.close()
     eventually(lambda: stage.log.count("left") == 2)
     assert len(stage.sockets) == 0
-
-
-def test_everybody_hears_the_same_ping_with_the_time_in_seconds(stage: Stage) -> None:
-    clients = [stage.client() for _ in range(3)]
-    stage.sockets.beat(life=False)
-    frames = [client.read_frame()[1] for client in clients]
-    assert len(set(frames)) == 1
-    ping = json.loads(frames[0])
-    assert ping["type"] == "ping"
-    assert isinstance(ping["message"], int)
-
-
-def test_a_frozen_presence_beat_stops_no_ping(stage: Stage) -> None:
-    frozen, touched = gevent.event.Event(), []
-
-    def touch(tokens: list[str]) -> None:
-        touched.append(tokens)
-        frozen.wait(5)
-
-    stage.sockets._ping_seconds, stage.sockets._presence_seconds = 0.05, 0.01
-    stage.sockets._on_presence_beat = touch
-    client = stage.subscribed(ONE)
-    stage.channels[0].presence_token = "token-1"
-    stage.sockets.start()
-    eventually(lambda: touched)
-    assert [json.loads(client.read_frame()[1])["type"] for _ in range(4)] == ["ping"] * 4
-    assert touched == [["token-1"]]
-    frozen.set()
-    eventually(lambda: len(touched) > 1)
-
-
-def test_a_failing_presence_beat_is_tried_again(stage: Stage) -> None:
-    touched = []
-
-    def touch(tokens: list[str]) -> None:
-        touched.append(tokens)
-        raise DatabaseAway
-
-    stage.sockets._presence_seconds, stage.sockets._on_presence_beat = 0.01, touch
-    client = stage.subscribed(ONE)
-    stage.channels[0].presence_token = "token-1"
-    stage.sockets.start()
-    eventually(lambda: len(touched) > 1)
-    assert answers(client)
-
-
-def test_the_planned_stop_says_goodbye_to_all_and_cuts_who_stays(stage: Stage) -> None:
-    polite, deaf = stage.subscribed(ONE), stage.subscribed(OTHER)
-
-    def answer() -> None:
-        assert polite.hear() == {"type": "disconnect", "reason": "server_restart", "reconnect": True}
-        polite.close()
-
-    gevent.spawn(answer)
-    stage.sockets.close_all(seconds=0.3)
-    eventually(lambda: len(stage.sockets) == 0)
-    assert stage.log.count("left") == 2
-    assert deaf.hear() == {"type": "disconnect", "reason": "server_restart", "reconnect": True}
-
-
-def test_who_comes_during_the_stop_is_sent_away_at_once(stage: Stage) -> None:
-    stage.sockets.close_all(seconds=0)
-    client = stage.client()
-    assert client.hear() == {"type": "disconnect", "reason": "server_restart", "reconnect": True}
-
-
-def test_the_streams_of_one_person_can_be_cut(stage: Stage) -> None:
-    client, other = stage.subscribed(ONE, token=7), stage.subscribed(ONE, token=8)
-    (connection,) = stage.sockets.of_user(7)
-    connection.revoke(connection.subscriptions[ONE])
-    assert client.hear() == rejection(ONE)
-    stage.broadcast(b'"for the other"')
-    assert other.hear()["message"] == "for the other"
-    client.subscribe(OTHER)
-    assert client.hear() == confirmation(OTHER)
-    assert stage.sockets.figures()["users"] == 2
-
-
-def test_a_stranger_is_told_at_once_and_closed_later(stage: Stage) -> None:
-    stage.refuse_seconds = 0.2
-    client = WireClient(stage.port, "/cable?token=stranger")
-    client.sock.settimeout(0.15)
-    assert client.hear() == {"type": "disconnect", "reason": "unauthorized", "reconnect": False}
-    with pytest.raises(TimeoutError):
-        client.read_frame()
-    client.sock.settimeout(5)
-    assert client.close_code() == 1000
-
-
-def test_a_stranger_that_goes_by_itself_is_let_go_at_once(stage: Stage) -> None:
-    client = WireClient(stage.port, "/cable?token=stranger")
-    client.hear()
-    client.close()
-    assert stage.server is not None
-    eventually(lambda: len(stage.server.pool) == 0, patience=1)
-
-
-def test_only_so_many_strangers_are_kept_waiting(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusal, "MOST_AT_ONCE", 1)
-    first = WireClient(stage.port, "/cable?token=stranger")
-    assert first.hear()["reason"] == "unauthorized"
-    second = WireClient(stage.port, "/cable?token=stranger")
-    assert second.hear()["reason"] == "unauthorized"
-    assert second.close_code() == 1000
-    first.close()
-
-
-def test_handshakes_are_counted_by_key_in_a_window() -> None:
-    now = [0.0]
-    limit = HandshakeLimit(most=2, seconds=10, clock=lambda: now[0])
-    assert [limit.allow("a") for _ in range(3)] == [True, True, False]
-    assert limit.allow("b")
-    now[0] = 10.0
-    assert limit.allow("a")
-
-
-def test_the_counts_of_handshakes_are_bounded_and_hold_no_token() -> None:
-    limit = HandshakeLimit(most=1, keys=100)
-    for number in range(1000):
-        limit.allow(f"token-{number}")
-    assert len(limit._windows) == 100
-    assert "token" not in repr(limit._windows)
