@@ -11,6 +11,7 @@ import { catchUp, fillGap } from "./topic.js"
 const CHANNEL = "Switchyard::PageChannel"
 const DELAYS = [1, 2, 4, 8, 15, 30]
 const QUIET = 2000
+const SHORTEST = 1500
 const consumer = createConsumer("/cable")
 const connection = consumer.connection
 const followed = new Map()
@@ -20,6 +21,7 @@ let nextTry = null
 let tries = 0
 let stopped = false
 let shown = false
+const planned = new Map()
 
 function wanted() {
   const named = [...document.querySelectorAll('meta[name="stream"]')].map(meta => meta.content)
@@ -53,9 +55,36 @@ function live() {
   return [...followed.keys()].every(name => confirmed.has(name))
 }
 
-function apply({ html, refresh: again }) {
+function apply({ html, refresh: event }) {
   if (html) Turbo.renderStreamMessage(html)
-  if (again) renew()
+  if (event) nudge(event)
+}
+
+// What differs by reader comes as a nudge to look again: the navigation, or the page when it asked for such events.
+function nudge(event) {
+  const asked = document.querySelector('meta[name="refresh-on"]')?.content.split(" ") ?? []
+  if (event === "topics" || event === "look_again") soon("shell", renewShell)
+  if (asked.includes(event) || event === "look_again") soon("page", renew)
+}
+
+// Nudges come in bursts, and to all open pages at once: one look each, not all in the same moment.
+function soon(what, look) {
+  if (planned.has(what)) return
+  planned.set(what, setTimeout(() => {
+    planned.delete(what)
+    look()
+  }, SHORTEST * (0.5 + Math.random())))
+}
+
+async function renewShell() {
+  const at = encodeURIComponent(location.pathname)
+  const response = await fetch(`/shell?at=${at}`, { headers: { Accept: "text/html" } }).catch(() => null)
+  if (!response?.ok || response.redirected) return
+  const page = new DOMParser().parseFromString(await response.text(), "text/html")
+  for (const id of ["shell-nav", "shell-bottom"]) {
+    const theirs = page.getElementById(id), ours = document.getElementById(id)
+    if (theirs && ours && !ours.contains(document.activeElement)) ours.replaceChildren(...theirs.childNodes)
+  }
 }
 
 function lost(willTry) {
@@ -76,6 +105,7 @@ async function arrived(stream) {
   const wasShown = shown
   forgetTrouble()
   const came = wasShown ? await renew() : await fillGap()
+  if (wasShown) soon("shell", renewShell)
   if (wasShown) announce(came)
 }
 

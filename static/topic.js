@@ -33,17 +33,29 @@ function isMine(element) {
   return element.dataset.kind === "user" && element.dataset.authorId === document.documentElement.dataset.user
 }
 
-// One item finds its place: a message by its id, anything else at the end; what is there already is replaced where it stands.
+// One item finds its place: a message by its id, work below its message, anything else at the end; what is there already is
+// replaced where it stands, and work on a message that is not shown here stays away. Answers whether it is a new message.
 function place(element) {
   const there = element.id && document.getElementById(element.id)
   if (there) {
     there.replaceWith(element)
     return false
   }
+  if (element.dataset.message) {
+    lastBelow(document.getElementById(`message-${element.dataset.message}`))?.after(element)
+    return false
+  }
   const id = idOf(element)
   const after = id ? [...log().querySelectorAll(":scope > .message")].find(other => idOf(other) > id) : null
   log().insertBefore(element, after ?? null)
   return id > 0
+}
+
+// The last of what hangs below a message on the rail.
+function lastBelow(message) {
+  let last = message
+  while (last?.nextElementSibling?.matches(".railed, .step")) last = last.nextElementSibling
+  return last
 }
 
 // Messages that came in, from whichever side. Answers how many were new.
@@ -114,7 +126,7 @@ export async function fillGap() {
 
 // After a loss: the page as it is now, laid over the one that is open. Text in the composer is not touched.
 export async function catchUp() {
-  const response = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null)
+  const response = await fetch(location.href, { headers: { Accept: "text/html", "X-Looking-Again": "1" } }).catch(() => null)
   if (!response?.ok || response.redirected) return 0
   const page = new DOMParser().parseFromString(await response.text(), "text/html")
   return merge(page)
@@ -129,10 +141,15 @@ export function merge(page) {
     if (element.id && !idOf(element) && !page.getElementById(element.id)) element.remove()
   }
   if (ids.length && known && Math.min(...ids) > known) log().replaceChildren()
-  const aside = page.getElementById("people")
-  if (aside) document.getElementById("people")?.replaceWith(adopt(aside))
+  for (const selector of [".page > aside", ".page-head"]) renew(selector, page)
+  if (!document.getElementById("composer-text")?.value) renew("#route", page)
   arrive([...theirs.children].filter(element => element.id).map(adopt))
   return ids.filter(id => id > known).length
+}
+
+function renew(selector, page) {
+  const theirs = page.querySelector(selector), ours = document.querySelector(selector)
+  if (theirs && ours && theirs.textContent !== ours.textContent && !ours.contains(document.activeElement)) ours.replaceWith(adopt(theirs))
 }
 
 const adopt = element => document.adoptNode(element)

@@ -3,10 +3,11 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OPTIONS = [
@@ -46,3 +47,11 @@ def for_tests() -> Iterator[Browser]:
         pytest.skip(MISSING)
     with launched() as browser:
         yield browser
+
+
+def until(page: Page, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Lets the page go on until the condition holds. Fails after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "It did not come about in time."
+        page.wait_for_timeout(20)

@@ -58,7 +58,7 @@ def topic_pages() -> dict[str, tuple[str, dict[str, Any]]]:
     refused = {"text": "@scout a text that was refused", "error": "Shorten the text to 200,000 characters."}
     return {
         "topic.html": ("topics/topic.html", {**shell, **topic, "items": data.CONVERSATION}),
-        "topic-live.html": ("topics/topic.html", {**shell, **topic, "items": data.SHORT_TALK, "streams": ["topic:5"],
+        "topic-live.html": ("topics/topic.html", {**shell, **topic, "items": data.SHORT_TALK, "streams": ["topic:5"], "refresh_on": "topic presence",
                                                   "read_url": "/topics/5/read"}),
         "topic-more.html": ("topics/topic.html", {**shell, **topic, "items": data.MORE_TALK, "earlier": "/topics/5?before=9"}),
         "topic-refused.html": ("topics/topic.html", {**shell, **topic, **refused, "items": [], "route": data.ROUTE_NOBODY}),
