@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models import passwords
 from models.base import Base, Born, Id, Time
-from models.errors import Invalid
+from models.errors import Invalid, NotFound
 from models.user import User, check_name
 
 PREFIX = "sy"
@@ -69,14 +69,24 @@ class AccessToken(Base):
         """The person's tokens, newest first; revoked ones too."""
         return list(session.scalars(select(cls).where(cls.user_id == user.id).order_by(cls.id.desc()).limit(200)))
 
+    @classmethod
+    def owned_by(cls, session: Session, user: User, id: int) -> "AccessToken":
+        """The person's own token. Raises NotFound."""
+        found = session.scalars(select(cls).where(cls.id == id, cls.user_id == user.id)).first()
+        if found is None:
+            raise NotFound("There is no such token, or it is not yours.")
+        return found
+
     def is_valid(self, now: datetime) -> bool:
         """Whether it opens the door at this time."""
         expired = self.expires_at is not None and self.expires_at <= now
         return self.revoked_at is None and not expired and self.user.removed_at is None
 
     def revoke(self, now: datetime) -> None:
-        """Ends the token; a second time changes nothing."""
-        self.revoked_at = self.revoked_at or now
+        """Ends the token, and what came in by it; a second time changes nothing."""
+        if self.revoked_at is None:
+            self.revoked_at = now
+            self.user.say_credentials_ended()
 
     def _note_use(self, session: Session, now: datetime) -> None:
         # Once a minute is exact enough for people, and spares a write per request.

@@ -4,12 +4,12 @@ import hmac
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, delete, select
+from sqlalchemy import ForeignKey, String, delete, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import passwords
 from models.base import Base, Born, Id, Time
-from models.errors import NotFound
+from models.errors import Invalid, NameTaken, NotFound
 from models.user import Role, User, check_email
 
 LIFETIME = {"set-up": timedelta(days=7), "invitation": timedelta(days=7), "reset": timedelta(hours=24)}
@@ -48,8 +48,15 @@ class OneTimeLink(Base):
 
     @classmethod
     def invite(cls, session: Session, email: str, role: str, by: User, now: datetime) -> tuple["OneTimeLink", str]:
-        """An invitation for this address. Raises Invalid (email)."""
-        return cls._create(session, LinkKind.INVITATION, now, email=check_email(email), role=role, created_by_id=by.id)
+        """An invitation for this address; an earlier one for it ends. Raises Invalid (email, role) or NameTaken."""
+        email = check_email(email)
+        if role not in list(Role):
+            raise Invalid(role=f"Choose one of the roles {', '.join(Role)}.")
+        if User.by_email(session, email) is not None:
+            raise NameTaken(email=f"{email} has an account here.")
+        earlier = (cls.kind == LinkKind.INVITATION, cls.email == email, cls.used_at.is_(None))
+        session.execute(delete(cls).where(*earlier))
+        return cls._create(session, LinkKind.INVITATION, now, email=email, role=role, created_by_id=by.id)
 
     @classmethod
     def reset(cls, session: Session, user: User, by: User | None, now: datetime) -> tuple["OneTimeLink", str]:
@@ -87,6 +94,19 @@ class OneTimeLink(Base):
         """Invitations nobody has used yet, newest first."""
         waiting = (cls.kind == LinkKind.INVITATION, cls.used_at.is_(None), cls.expires_at > now)
         return list(session.scalars(select(cls).where(*waiting).order_by(cls.id.desc()).limit(200)))
+
+    @classmethod
+    def take_back(cls, session: Session, id: int) -> None:
+        """Ends an open invitation. Raises NotFound when it was used or taken back already."""
+        waiting = (cls.id == id, cls.kind == LinkKind.INVITATION, cls.used_at.is_(None))
+        if session.scalars(delete(cls).where(*waiting).returning(cls.id)).first() is None:
+            raise NotFound("This invitation was used or taken back already.")
+
+    @classmethod
+    def end_open(cls, session: Session, user_id: int) -> None:
+        """Ends the open links that this person made, or that were made for them."""
+        concerns = or_(cls.created_by_id == user_id, cls.user_id == user_id)
+        session.execute(delete(cls).where(cls.used_at.is_(None), concerns))
 
     def use(self, now: datetime) -> None:
         """Ends the link, in the transaction that does what it stands for."""

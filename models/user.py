@@ -2,13 +2,20 @@
 
 from datetime import datetime
 from enum import StrEnum
+from zoneinfo import available_timezones
 
-from sqlalchemy import String, Text, select
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import String, Text, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
 from models import passwords
 from models.base import Base, Born, Id, Time
+from models.broadcast import broadcast
 from models.errors import Invalid, NameTaken
+
+LOCALES = ("en", "ko")
+THEMES = ("light", "dark")
+DEVICE_ZONE = "UTC"  # the zone of who never chose one: pages then show the times of the device
 
 
 class Role(StrEnum):
@@ -70,6 +77,11 @@ class User(Base):
         return session.scalar(select(cls.id).where(cls.removed_at.is_(None)).limit(1)) is not None
 
     @classmethod
+    def members(cls, session: Session) -> list["User"]:
+        """Everybody who has an account, by name."""
+        return list(session.scalars(select(cls).where(cls.removed_at.is_(None)).order_by(func.lower(cls.name), cls.id)))
+
+    @classmethod
     def create(cls, session: Session, email: str, name: str, role: str, password_hash: str | None = None) -> "User":
         """A new person. The password comes hashed: hashing takes 0.1 s and has no place in a transaction.
 
@@ -81,24 +93,56 @@ class User(Base):
         if session.scalar(select(cls.id).where(cls.email == email)) is not None:
             raise NameTaken(email=f"{email} has an account here.")
         user = cls(email=email, name=name, role=role, password_hash=password_hash)
-        session.add(user)
-        session.flush()
+        try:
+            with session.begin_nested():
+                session.add(user)
+        except IntegrityError:  # somebody was faster by a moment
+            raise NameTaken(email=f"{email} has an account here.") from None
         return user
 
     def is_at_least(self, role: Role) -> bool:
         """Whether this person's role includes the given one."""
         return self.removed_at is None and Role(self.role).includes(role)
 
+    def change(self, name: str, locale: str, zone: str, theme: str | None, single_keys: bool) -> None:
+        """What a person decides about their own pages. Raises Invalid with every field at fault."""
+        problems: dict[str, str] = {}
+        if locale not in LOCALES:
+            problems["locale"] = "Choose one of the languages."
+        if zone != DEVICE_ZONE and zone not in available_timezones():
+            problems["zone"] = "Choose one of the time zones."
+        if theme is not None and theme not in THEMES:
+            problems["theme"] = "Choose light, dark, or as this device."
+        try:
+            name = check_name(name)
+        except Invalid as refusal:
+            problems = {**refusal.fields, **problems}
+        if problems:
+            raise Invalid(**problems)
+        self.name, self.locale, self.zone, self.theme, self.single_keys = name, locale, zone, theme, single_keys
+
     def set_password(self, password_hash: str) -> None:
         """A new password, given hashed; signs out every browser."""
         self.password_hash = password_hash
+        self.end_cookies()
+
+    def end_cookies(self) -> None:
+        """Signs out every browser; open sockets are told to show their rights again."""
         self.cookie_key = passwords.new_secret()
+        self.say_credentials_ended()
+
+    def say_credentials_ended(self) -> None:
+        """A cookie or token of this person has ended: whoever came in by it has to come in again."""
+        session = object_session(self)
+        if session is not None and self.id is not None:
+            broadcast(session, self.stream, "credentials")
 
     def remove(self, now: datetime) -> None:
-        """Ends the account; what the person said stays."""
+        """Ends the account; what the person said stays. Their address may be invited again."""
         self.removed_at = now
-        self.cookie_key = passwords.new_secret()
+        self.email = f"{self.id}@removed.invalid"
         self.password_hash = None
+        self.end_cookies()
 
 
 def check_email(email: str) -> str:

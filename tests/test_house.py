@@ -54,7 +54,7 @@ FLOORS = (
     {"listeners"},
     {"gives_work"},
     {"topic"},
-    {"answering", "membership", "reading", "registration"},
+    {"answering", "listing", "membership", "overview", "reading", "registration"},
 )
 
 

@@ -12,6 +12,7 @@ from flask_sock import Sock
 from models.errors import NotSignedIn
 from models.user import User
 from webapp import auth
+from webapp.cable import frames
 from webapp.cable.agent_channel import AgentChannel
 from webapp.cable.channel import Channel
 from webapp.cable.connection import Connection
@@ -19,6 +20,7 @@ from webapp.cable.handshake import choose_subprotocol, handshake_problem, prepar
 from webapp.cable.page_channel import PageChannel
 from webapp.cable.refusal import HandshakeLimit, refuse_slowly
 from webapp.hub import Hub, hub
+from webapp.streams import Heard
 
 log = structlog.get_logger("cable")
 
@@ -59,8 +61,18 @@ def cable(opened: Any) -> None:
 
 
 def serve(here: Hub, user: User, socket: Any) -> None:
-    """One client, until it ends."""
-    Connection(socket, user, channels(here), here.sockets).run()
+    """One client, until it ends; told to come in again when a cookie or token of this person has ended."""
+    connection = Connection(socket, user, channels(here), here.sockets)
+
+    def hear(heard: Heard) -> None:
+        if heard.event == "credentials":
+            connection.goodbye(frames.SERVER_RESTART, reconnect=True)
+
+    here.streams.follow(user.stream, hear)
+    try:
+        connection.run()
+    finally:
+        here.streams.leave(user.stream, hear)
 
 
 def channels(here: Hub) -> Mapping[str, type[Channel]]:

@@ -2,7 +2,7 @@
 
 from flask import Blueprint
 
-from webapp.pages import first_run, shell, sign_in, topic, topics
+from webapp.pages import first_run, people, settings, shell, sign_in, tokens, topic, topics
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     sign_in.blueprint,

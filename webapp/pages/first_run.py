@@ -14,7 +14,7 @@ from models.one_time_link import LinkKind, OneTimeLink
 from models.user import User, check_email, check_name
 from webapp import auth
 from webapp.pages.forms import Form, answer
-from webapp.pages.sign_in import let_go, let_in
+from webapp.pages.sign_in import let_in
 
 log = structlog.get_logger("sign_in")
 blueprint = flask.Blueprint("first_run", __name__)
@@ -81,7 +81,6 @@ def change_password(secret: str) -> flask.Response:
             link.use(now)
     except Invalid as refusal:
         return answer("first_run/reset.html", 422, form=form.refused(refusal), secret=secret)
-    let_go(user.id)
     return welcome(user, "password_reset")
 
 

@@ -92,12 +92,6 @@ def let_in(user: User) -> None:
     login_user(auth.SignedIn(user))
 
 
-def let_go(user_id: int) -> None:
-    """All sockets of this person come back and show their rights again: a cookie or token of theirs has ended."""
-    for connection in hub().sockets.of_user(user_id):
-        connection.goodbye("server_restart", reconnect=True)
-
-
 def page(given: Form, status: int = 200, **context: object) -> flask.Response:
     """The sign-in page with what was typed."""
     error = given.errors.get("password")

@@ -1,0 +1,77 @@
+"""Who belongs to this hub and as what: what a change of role, or the end of an account, means beyond the own row."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from models.access_token import AccessToken
+from models.agent import Agent
+from models.agent_subscription import AgentSubscription
+from models.broadcast import broadcast
+from models.creative import Creative, CreativeShare
+from models.errors import Invalid, WrongState
+from models.one_time_link import OneTimeLink
+from models.task import Task
+from models.user import Role, User
+
+
+class Loss(NamedTuple):
+    """What ends, or is left without its owner, when a person is removed: how many of each."""
+
+    agents: int
+    open_tasks: int
+    tokens: int
+    creatives: int
+
+
+def change_role(session: Session, user: User, role: str) -> None:
+    """Gives the person another role. Raises Invalid (role), or WrongState for the only admin."""
+    if role not in list(Role):
+        raise Invalid(role=f"Choose one of the roles {', '.join(Role)}.")
+    if role != Role.ADMIN:
+        _keep_an_admin(session, user)
+    if user.role == Role.ADMIN != role:  # who may no longer invite has not invited either
+        OneTimeLink.end_open(session, user.id)
+    user.role = role
+    broadcast(session, user.stream, "rights")
+
+
+def loss(session: Session, user: User, now: datetime) -> Loss:
+    """What would be lost if the person were removed now."""
+    mine = select(Agent.id).where(Agent.owner_id == user.id, Agent.removed_at.is_(None))
+    tasks = select(func.count()).where(Task.agent_id.in_(mine), Task.finished_at.is_(None))
+    creatives = select(func.count()).where(Creative.owner_id == user.id, Creative.is_inbox.is_(False))
+    valid = [token for token in AccessToken.of(session, user) if token.is_valid(now)]
+    return Loss(
+        len(session.scalars(mine).all()), session.scalar(tasks) or 0, len(valid), session.scalar(creatives) or 0
+    )
+
+
+def remove(session: Session, user: User, now: datetime) -> None:
+    """Ends an account: its rights, tokens, links and cookies, and its agents, whose open work is cancelled.
+
+    What the person said stays, and what they own stays for those it is shared with. Raises WrongState for the only
+    admin.
+    """
+    _keep_an_admin(session, user)
+    mine = session.scalars(select(Agent.id).where(Agent.owner_id == user.id, Agent.removed_at.is_(None)))
+    for agent in Agent.locked(session, *mine):
+        session.execute(delete(AgentSubscription).where(AgentSubscription.agent_id == agent.id))
+        agent.leave(session, None, now)
+        agent.removed_at = now
+    OneTimeLink.end_open(session, user.id)
+    session.execute(delete(CreativeShare).where(CreativeShare.user_id == user.id))
+    tokens = (AccessToken.user_id == user.id, AccessToken.revoked_at.is_(None))
+    session.execute(update(AccessToken).where(*tokens).values(revoked_at=now))
+    user.remove(now)
+    broadcast(session, user.stream, "rights")
+    session.flush()
+
+
+def _keep_an_admin(session: Session, user: User) -> None:
+    """Under the locks of all admins, so that two cannot make each other the last."""
+    admins = select(User.id).where(User.role == Role.ADMIN, User.removed_at.is_(None)).order_by(User.id)
+    if list(session.scalars(admins.with_for_update(key_share=True))) == [user.id]:
+        raise WrongState(f"{user.name} is the only admin here. Make somebody else an admin first.")
