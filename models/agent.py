@@ -147,12 +147,10 @@ class Agent(HoldsWork, Base):
         """A session is here.
 
         1. Lock the agent; drop silent rows; supersede the session's older rows; insert this one.
-        2. No row was live before: the agent is routable again, and whoever looks is told.
+        2. No row was live before: the agent is routable again, and whoever looks is told (by the function, too).
         3. Judge the work that this session may serve, and ask that waiting topics are advanced.
         """
         found = AgentSubscription.subscribe(session, agent_id, session_id, token, process_id)
-        if found.was_away:
-            _say_presence(session, agent_id)
         if found.has_work:
             session.get_one(cls, agent_id).judge(session, session_id, token, found.at)
             Task.mark_due(session, found.at, agent_id=agent_id)
@@ -160,10 +158,7 @@ class Agent(HoldsWork, Base):
     @classmethod
     def unsubscribe(cls, session: Session, token: str) -> Left | None:
         """A connection is gone: its row starts a grace window. None: someone newer owns the agent; nothing changes."""
-        left = AgentSubscription.unsubscribe(session, token)
-        if left is not None and not left.still_routable:
-            _say_presence(session, left.agent_id)
-        return left
+        return AgentSubscription.unsubscribe(session, token)
 
     def reap(self, session: Session, now: datetime) -> list[str]:
         """Drops silent rows, under the lock; returns their tokens."""

@@ -22,20 +22,11 @@ from webapp import embedded_binaries
 AGENTS, CLIENTS, SECONDS = 100, 8, 8
 MARK = 0.35  # the same as measured for one function called through an ORM's connection
 
-# The nudge that our code sends when `routable` flips, sent here too.
 SCRIPT = """
 \\set agent random(:first, :last)
 \\set token random(1, 1000000000000)
-BEGIN;
 SELECT was_away FROM subscribe_agent(:agent, 's' || :client_id, 't' || :token, 1, 45);
-SELECT pg_notify('switchyard', '{"s":"agent:' || :agent || '","e":"presence","i":{"agent":' || :agent || '}}'),
-       pg_notify('switchyard', '{"s":"hub","e":"presence","i":{"agent":' || :agent || '}}');
-COMMIT;
-BEGIN;
 SELECT still_routable FROM unsubscribe_agent('t' || :token, 45);
-SELECT pg_notify('switchyard', '{"s":"agent:' || :agent || '","e":"presence","i":{"agent":' || :agent || '}}'),
-       pg_notify('switchyard', '{"s":"hub","e":"presence","i":{"agent":' || :agent || '}}');
-COMMIT;
 """
 
 

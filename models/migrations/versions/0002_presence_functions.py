@@ -8,6 +8,14 @@ down_revision = "0001"
 
 # Several statements after the lock, so that each sees what was committed while it waited: a single statement with
 # common table expressions has a snapshot older than its lock, and is wrong whenever it races.
+# What `models.broadcast` would say when `routable` flips, without a round trip of its own.
+SAY = """
+CREATE OR REPLACE FUNCTION say_presence(p_agent bigint) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_notify('switchyard', '{"s":"' || stream || '","e":"presence","i":{"agent":' || p_agent || '}}')
+    FROM (VALUES ('agent:' || p_agent), ('hub')) AS told(stream)
+$$
+"""
+
 SUBSCRIBE = """
 CREATE OR REPLACE FUNCTION subscribe_agent(
     p_agent bigint, p_session text, p_token text, p_process integer, p_stale double precision,
@@ -29,6 +37,9 @@ BEGIN
         VALUES (p_agent, p_token, p_session, coalesce(registered, 0), p_process, clock_timestamp());
     has_work := EXISTS (SELECT 1 FROM tasks WHERE agent_id = p_agent AND finished_at IS NULL);
     at := now();
+    IF was_away THEN
+        PERFORM say_presence(p_agent);
+    END IF;
 END $$
 """
 
@@ -58,12 +69,14 @@ BEGIN
     );
     IF NOT still_routable THEN
         UPDATE agents SET away_since = clock_timestamp() WHERE id = found_agent;
+        PERFORM say_presence(found_agent);
     END IF;
 END $$
 """
 
 
 def upgrade() -> None:
-    """Creates the two functions."""
+    """Creates the functions."""
+    op.execute(sa.text(SAY.replace(":", "\\:")))
     op.execute(sa.text(SUBSCRIBE.replace(":=", "\\:=")))
     op.execute(sa.text(UNSUBSCRIBE.replace(":=", "\\:=")))
