@@ -8,6 +8,16 @@ document.addEventListener("turbo:fetch-request-error", event => {
   show("trouble", "The hub did not answer.", "Nothing was saved, and nothing on this page is lost. Try again in a moment.")
 })
 
+// Turbo swaps the body; what a person chose (theme, zone, keys) and who it is stands on <html>.
+document.addEventListener("turbo:before-render", event => {
+  const theirs = event.detail.newBody.ownerDocument.documentElement, ours = document.documentElement
+  if (theirs === ours) return
+  for (const name of ["theme", "zone", "keys", "user"]) {
+    if (name in theirs.dataset) ours.dataset[name] = theirs.dataset[name]
+    else delete ours.dataset[name]
+  }
+})
+
 function closeMenus(except = null) {
   for (const menu of document.querySelectorAll("details.me[open], details.menu[open]")) {
     if (menu !== except) menu.open = false

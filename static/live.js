@@ -39,7 +39,7 @@ function follow() {
   }
   for (const name of names) if (!followed.has(name)) followed.set(name, subscribe(name))
   if (followed.size && !live() && lostAt === null) lostAt = now()
-  if (!followed.size) forgetTrouble()
+  if (!followed.size || live()) forgetTrouble()
 }
 
 function subscribe(stream) {

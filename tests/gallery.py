@@ -91,7 +91,7 @@ def list_pages() -> dict[str, tuple[str, dict[str, Any]]]:
         "agents.html": {"rows": agent_rows(), "width": "table"},
         "gateway.html": {"events": events, "short_title": "Gateway"},
         "form.html": {"notices": notices},
-        "empty.html": {"approvals": 0, "gateway": {"state": "live", "words": "All gateways live"}},
+        "empty.html": {"approvals": 0, "gateway": {"state": "live", "words": "All gateways live", "short": "All live"}},
         "components.html": {
             "lamps": LAMPS, "many": many, "task": data.TASK, "away": data.ROUTE_AWAY, "nobody": data.ROUTE_NOBODY,
             "past": data.before(minutes=6), "future": data.after(minutes=9), "running": running,

@@ -345,6 +345,17 @@ def test_a_form_sent_to_a_hub_that_is_away_keeps_the_page(page: Page, address: s
     expect(page.locator("#field-name")).to_have_value("typed by hand")
 
 
+def test_a_theme_chosen_in_settings_holds_on_the_next_page_without_a_reload(page: Page, address: str) -> None:
+    template, context = gallery.pages()["now.html"]
+    dark = ENV.get_template(template).render(**{**context, "theme": "dark"})
+    page.goto(f"{address}/agents.html")
+    page.evaluate("window.stays = true")
+    page.route("**/now.html", lambda route: fulfil(route, dark))
+    page.click(".nav >> text=Now")
+    page.wait_for_selector("h1:text('Now')")
+    assert page.evaluate("[window.stays, document.documentElement.dataset.theme]") == [True, "dark"]
+
+
 def test_signing_out_forgets_the_drafts(page: Page, cable: Cable) -> None:
     page.fill("#composer-text", "secret")
     page.route("**/sign-out", lambda route: fulfil(route, "gone"))

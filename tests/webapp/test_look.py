@@ -229,9 +229,15 @@ def test_a_password_is_never_sent_back() -> None:
     assert "hunter2" not in str(field)
 
 
+def test_a_command_is_there_to_the_letter() -> None:
+    html = PAGES["gateway.html"].split("<pre><code>")[1].split("</code></pre>")[0]
+    assert re.sub(r"</?span>", "", html) == "openclaw devices approve 3c54b3d6-91f0-4c1e-a7d2-0b6f7a5d2e18"
+
+
 def test_a_long_command_shows_twelve_lines_and_leads_to_its_own_page() -> None:
     page = PAGES["approvals.html"]
-    assert "+ line 12 of" in page
-    assert "+ line 13 of" not in page
+    said = re.sub(r"</?span>", "", page)
+    assert "+ line 12 of" in said
+    assert "+ line 13 of" not in said
     assert "The whole request, 31 lines" in page
     assert page.count(">Decide<") == 1
