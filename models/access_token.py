@@ -3,7 +3,7 @@
 import hmac
 from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, String, or_, select, update
+from sqlalchemy import ForeignKey, String, false, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models import passwords
@@ -75,6 +75,16 @@ class AccessToken(Base):
         found = session.scalars(select(cls).where(cls.id == id, cls.user_id == user.id)).first()
         if found is None:
             raise NotFound("There is no such token, or it is not yours.")
+        return found
+
+    @classmethod
+    def named(cls, session: Session, name: str) -> "AccessToken":
+        """The token with this id or public id. Raises NotFound."""
+        by_number = cls.id == int(name) if name.isdecimal() and name.isascii() and len(name) < 16 else false()
+        either = select(cls).where(or_(by_number, cls.public_id == name))
+        found = session.scalars(either.order_by(cls.public_id == name)).first()
+        if found is None:
+            raise NotFound("There is no token with this id. Settings lists the tokens of a person.")
         return found
 
     def is_valid(self, now: datetime) -> bool:

@@ -24,9 +24,26 @@ def read_or_make(folder: Path) -> tuple[str, ...]:
         ) from error
 
 
+def put_first(folder: Path, keys: str) -> None:
+    """Puts the keys of a restored hub before ours, which stay: each opens what it has sealed."""
+    path = folder / NAME
+    known = _read(path)
+    merged = dict.fromkeys([*secret_keys(keys), *known])
+    aside = _aside(path)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write("\n".join(merged) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{NAME}.{os.getpid()}.{secrets.token_hex(4)}")
+
+
 def _make(path: Path) -> None:
     """Written aside and linked into place: of two processes that start together one wins, both read a whole key."""
-    aside = path.with_name(f"{NAME}.{os.getpid()}.{secrets.token_hex(4)}")
+    aside = _aside(path)
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:
