@@ -93,7 +93,7 @@ class Creative(Base):
     def share(
         self, session: Session, level: str, user_id: int | None = None, agent_id: int | None = None
     ) -> "CreativeShare":
-        """Gives a person or an agent a right, or changes it. Raises Invalid."""
+        """Gives a person or an agent a right, or changes it; two who do so at once change one row. Raises Invalid."""
         if level not in list(Level):
             raise Invalid(level=f"Choose one of {', '.join(Level)}.")
         if self.is_inbox and user_id is not None:
@@ -102,13 +102,14 @@ class Creative(Base):
             )
         if user_id == self.owner_id:
             raise Invalid(user_id="The owner has every right here already.")
-        who = CreativeShare.user_id == user_id if user_id is not None else CreativeShare.agent_id == agent_id
-        share = session.scalars(select(CreativeShare).where(CreativeShare.creative_id == self.id, who)).first()
-        if share is None:
-            share = CreativeShare(creative_id=self.id, user_id=user_id, agent_id=agent_id, level=level)
-            session.add(share)
-        share.level = level
-        session.flush()
+        whose = "user_id" if user_id is not None else "agent_id"
+        new = insert(CreativeShare).values(creative_id=self.id, user_id=user_id, agent_id=agent_id, level=level)
+        stored = new.on_conflict_do_update(
+            index_elements=["creative_id", whose],
+            index_where=getattr(CreativeShare, whose).is_not(None),
+            set_={"level": level},
+        )
+        share = session.scalars(stored.returning(CreativeShare), execution_options={"populate_existing": True}).one()
         self._say_rights_changed(session, user_id)
         return share
 

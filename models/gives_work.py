@@ -3,22 +3,27 @@
 A part of `Topic`, in a file of its own. All of it happens under the topic's row lock.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
 from models.agent import Agent
+from models.errors import Invalid, WrongState
 from models.listeners import Listeners
 from models.message import Message
 from models.task import RUNNING, Task, TaskStatus
 
+ENDED_BADLY = (TaskStatus.FAILED, TaskStatus.CANCELLED)
+
 
 class GivesWork:
-    """The work of one topic. Expects the topic's `id`, `session_id` and `session_agent_id`."""
+    """The work of one topic. Expects the topic's `id`, `creative_id`, `session_id` and `session_agent_id`."""
 
     id: Any
+    creative_id: Any
     session_id: Any
     session_agent_id: Any
 
@@ -63,6 +68,49 @@ class GivesWork:
                 task.changed(session)
         session.flush()
         return gone
+
+    # -- what people decide about work -------------------------------------------------------------------------
+
+    def cancel(self, session: Session, task: Task, by: str, now: datetime) -> Task:
+        """Ends an open task, under the topic's lock; what waits for its place may go. Raises WrongState."""
+        Agent.locked(session, task.agent_id)
+        [task] = Task.locked(session, [task.id])
+        task.finish(session, TaskStatus.CANCELLED, f"Cancelled by {by}.", now, by)
+        Task.mark_due(session, now, topic_ids=[self.id])
+        Task.mark_due(session, now, agent_id=task.agent_id)
+        return task
+
+    def retry(self, session: Session, task: Task, by: str, now: datetime) -> Task:
+        """Gives a failed or cancelled task to its agent once more, under the topic's lock. Raises WrongState."""
+        if session.scalars(self._usable(task.agent_id)).first() is None:
+            raise WrongState("Its agent may no longer work here. Give the task to another one.")
+        return self._again(session, task, task.agent_id, ENDED_BADLY, f"Tried again by {by}.", by, now)
+
+    def reassign(self, session: Session, task: Task, agent_id: int, by: str, now: datetime) -> Task:
+        """Gives a task that waits, failed or was cancelled to another agent, under the topic's lock.
+
+        Raises Invalid (agent_id), or WrongState while somebody works on it.
+        """
+        agent = session.scalars(self._usable(agent_id)).first()
+        if agent is None:
+            raise Invalid(agent_id=f"No agent {agent_id} may work here. Choose one of this creative's agents.")
+        words = f"Given to {agent.handle} by {by}."
+        return self._again(session, task, agent_id, (TaskStatus.QUEUED, *ENDED_BADLY), words, by, now)
+
+    def _usable(self, agent_id: int) -> Select[Agent]:
+        return Agent.usable_in(self.creative_id).where(Agent.id == agent_id)
+
+    def _again(
+        self, session: Session, task: Task, agent_id: int, allowed: Collection[str], words: str, by: str, now: datetime
+    ) -> Task:
+        agents = self.lock_agents(session, task.agent_id, agent_id)
+        [task] = Task.locked(session, [task.id])
+        if task.status not in allowed:
+            raise WrongState(f"This task is {task.status}. Only one that is {', '.join(allowed)} can go again.")
+        only = self.session_id if agent_id == self.session_agent_id else None
+        task.try_again(session, agent_id, only, words, by)
+        self.advance_among(session, agents, now)
+        return task
 
     def _busy(self, session: Session) -> bool:
         # A task that waits for a person's decision does not hold up the answer to it.

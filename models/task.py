@@ -165,6 +165,13 @@ class Task(Base):
         self.note(session, "queued", why, actor)
         self.changed(session)
 
+    def try_again(self, session: Session, agent_id: int, only_session: str | None, why: str, actor: str) -> None:
+        """Puts it back into the queue as if it had never been tried, for this agent; for what waits or has failed."""
+        self.agent_id, self.only_session = agent_id, only_session
+        self.finished_at = self.reply_message_id = self.run_id = self.partial = None
+        self.sent_registration = 0
+        self.wait(session, why, actor)
+
     def note(self, session: Session, event: str, words: str, actor: str) -> None:
         """A line in its timeline."""
         session.add(TaskEvent(task_id=self.id, event=event, text=words, actor=actor))

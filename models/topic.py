@@ -12,7 +12,7 @@ from models.agent import Agent
 from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
 from models.creative import Creative
-from models.errors import Invalid, LostRace, NotFound
+from models.errors import Invalid, LostRace, NotFound, WrongState
 from models.gives_work import GivesWork
 from models.listeners import Listeners, listeners
 from models.message import Message, Source
@@ -111,6 +111,28 @@ class Topic(GivesWork, Base):
     def rename(self, session: Session, name: str) -> None:
         """A new name. Raises Invalid (name)."""
         self.name = check_name(name, limit=160)
+        self._changed(session)
+
+    def appoint(self, session: Session, agent_id: int | None) -> None:
+        """Another agent of its own, or none. Raises Invalid (primary_agent_id)."""
+        self.set_primary_agent(session, agent_id)
+        self._changed(session)
+
+    def move(self, session: Session, creative: Creative) -> None:
+        """Puts it into another creative, with all that was said; its own agent stays if it may work there.
+
+        Raises WrongState for a session's own topic, and while somebody works here: an answer would find no way back.
+        """
+        if self.session_id is not None:
+            raise WrongState("A topic that belongs to a plugin's session stays in the inbox of its owner.")
+        if session.scalars(select(Task.id).where(Task.topic_id == self.id, Task.finished_at.is_(None))).first():
+            raise WrongState("There is open work in this topic. Wait until it is done, or cancel it; then move it.")
+        for user_id in self.creative(session).reader_ids(session):
+            broadcast(session, f"user:{user_id}", "rights")
+        self.creative_id = creative.id
+        usable = Agent.usable_in(creative.id).where(Agent.id == self.primary_agent_id)
+        if session.scalars(usable).first() is None:
+            self.primary_agent_id = None
         self._changed(session)
 
     def archive(self, session: Session, archived: bool, now: datetime) -> None:

@@ -54,7 +54,7 @@ FLOORS = (
     {"listeners"},
     {"gives_work"},
     {"topic"},
-    {"answering", "listing", "membership", "overview", "reading", "registration"},
+    {"answering", "figures", "listing", "membership", "overview", "reading", "registration"},
 )
 
 

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import flask
 import structlog
@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from models.errors import DatabaseAway, NotSignedIn, RateLimited, Refusal
+from webapp.metrics import ERRORS
 
 log = structlog.get_logger("errors")
 
@@ -80,7 +81,7 @@ def form_too_old(error: CSRFError) -> Response:
 def http_error(error: HTTPException) -> Response:
     """What Flask itself refuses: unknown paths, methods, bodies that are too large."""
     if error.response is not None:
-        return error.response
+        return cast(Response, error.response)
     status = error.code or 500
     response = answer(status, SENTENCES.get(status, error.description or error.name), CODES.get(status, "invalid"))
     for name, value in error.get_headers():
@@ -92,6 +93,7 @@ def http_error(error: HTTPException) -> Response:
 def unforeseen(error: Exception) -> Response:
     """A fault of ours. The person gets an id to quote, the log gets the trace under the same id."""
     id = uuid.uuid4().hex[:8]
+    ERRORS.inc()
     log.exception("unforeseen_error", id=id, path=flask.request.path, method=flask.request.method)
     return answer(500, f"Something here is broken. It was logged as {id}.", "broken")
 

@@ -2,7 +2,18 @@
 
 from flask import Blueprint
 
-from webapp.api import agents, replies
+from webapp.api import agent_settings, agents, creatives, health, me, messages, openapi, replies, tasks, topics
 
-CALLS = (agents.calls, replies.calls)
+CALLS = (
+    me.calls,
+    creatives.calls,
+    topics.calls,
+    messages.calls,
+    tasks.calls,
+    agent_settings.calls,
+    agents.calls,
+    replies.calls,
+    openapi.calls,
+    health.calls,
+)
 BLUEPRINTS: tuple[Blueprint, ...] = tuple(calls.blueprint for calls in CALLS)

@@ -4,7 +4,7 @@ A view gets an `Ask` and gives a Struct. All it does is one transaction; what be
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from typing import Any, Generic, TypeVar
@@ -18,7 +18,7 @@ from models.access_token import AccessToken
 from models.base import database_time
 from models.database import transaction
 from models.errors import NotFound
-from models.user import User
+from models.user import Role, User
 from webapp import auth
 from webapp.advance import advance_due_topics
 from webapp.api import once, reading
@@ -27,6 +27,7 @@ from webapp.api.fields import MAX_ID
 Given = TypeVar("Given")
 View = Callable[..., Any]
 READS = ("GET", "HEAD")
+PREFIX = "/api/v1"
 
 
 @dataclass
@@ -44,30 +45,35 @@ class Ask(Generic[Given]):
         return self.token.user
 
 
+# The route table of all files.
+TABLE: list["Call"] = []
+
+
 @dataclass(frozen=True)
 class Call:
     """One line of the route table."""
 
+    name: str
     method: str
     path: str
     says: str
     takes: type[Any] | None
     gives: type[Any] | None
     status: int
-    public: bool = False
+    open: bool = False
+    prefix: str = PREFIX
 
 
 @dataclass
 class Calls:
-    """The calls of one file: their blueprint, and their lines of the route table."""
+    """The calls of one file: their blueprint; their lines go into the route table."""
 
     blueprint: flask.Blueprint
-    table: list[Call] = field(default_factory=list)
 
     @classmethod
-    def named(cls, name: str) -> "Calls":
-        """An empty file of calls below /api/v1."""
-        return cls(flask.Blueprint(f"api_{name}", __name__, url_prefix="/api/v1"))
+    def named(cls, name: str, prefix: str = PREFIX) -> "Calls":
+        """No calls yet, all of them below `prefix`."""
+        return cls(flask.Blueprint(f"api_{name}", __name__, url_prefix=prefix))
 
     def call(
         self,
@@ -77,10 +83,12 @@ class Calls:
         gives: type[Any] | None = None,
         status: int | None = None,
         advances: bool = False,
+        by_viewers: bool = False,
     ) -> Callable[[View], View]:
         """A view for `method path`: `takes` is what it reads (GET: from the query), `gives` what it answers.
 
-        `advances`: it may let waiting tasks go, which happens after the commit.
+        `advances`: it may let waiting tasks go, which happens after the commit. `by_viewers`: a write that the view
+        itself judges; any other needs the role member.
         """
         expected = status or (204 if gives is None else 200)
 
@@ -88,20 +96,43 @@ class Calls:
             @wraps(view)
             def enter(**ids: int) -> Response:
                 token = auth.token()
+                if method != "GET" and not by_viewers:
+                    auth.require(token.user, Role.MEMBER)
                 _check_ids(ids)
                 answer = _pass(view, token, takes, expected, ids)
                 if advances:
                     advance_due_topics()
                 return answer
 
-            says = " ".join((view.__doc__ or "").split("\n\n")[0].split())
-            self.table.append(Call(method, path, says, takes, gives, expected))
-            self.blueprint.add_url_rule(
-                path, view.__name__, enter, methods=[method], strict_slashes=False, provide_automatic_options=False
-            )
+            self._add(Call(view.__name__, method, path, _says(view), takes, gives, expected), enter)
             return view
 
         return decorate
+
+    def open(self, path: str, gives: type[Any] | None = None) -> Callable[[View], View]:
+        """A view for `GET path` that anybody may call. It opens its own transaction, if it wants one, and answers."""
+
+        def decorate(view: View) -> View:
+            prefix = self.blueprint.url_prefix or ""
+            self._add(Call(view.__name__, "GET", path, _says(view), None, gives, 200, open=True, prefix=prefix), view)
+            return view
+
+        return decorate
+
+    def _add(self, call: Call, enter: View) -> None:
+        TABLE.append(call)
+        self.blueprint.add_url_rule(
+            call.path,
+            enter.__name__,
+            enter,
+            methods=[call.method],
+            strict_slashes=False,
+            provide_automatic_options=False,
+        )
+
+
+def _says(view: View) -> str:
+    return " ".join((view.__doc__ or "").split("\n\n")[0].split())
 
 
 def _check_ids(ids: dict[str, int]) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 # JavaScript reads greater integers wrongly, so no id is greater.
@@ -10,7 +11,6 @@ MAX_ID = 2**53 - 1
 Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
 # A plugin may write its ids as digits; one that is out of range is merely unknown.
 LooseId = int | Annotated[str, Meta(pattern="^ *[0-9]{1,20} *$")]
-Text = str
 Limit = Annotated[int, Meta(ge=1, le=200, description="How many at most.")]
 After = Annotated[int, Meta(ge=1, le=MAX_ID, description="Begin behind this id: the `next` of the page before.")]
 
@@ -21,3 +21,10 @@ def known_id(given: int | str | None) -> int | None:
         return None
     number = int(given)
     return number if 0 < number <= MAX_ID else 0
+
+
+class Page(msgspec.Struct, forbid_unknown_fields=True):
+    """Which part of a list: `limit` things behind the one with the id `after`."""
+
+    limit: Limit = 50
+    after: After | None = None

@@ -107,12 +107,10 @@ def _in_words(problem: str, field: str, wanted: Any) -> str:
 
 def _choices(field: str, wanted: Any) -> list[str]:
     """The values of a field that is one of several words."""
-    _, parts = msgspec.json.schema_components([wanted])
-    shape = parts.get(wanted.__name__, {}).get("properties", {}).get(field, {})
-    while "$ref" in shape:
-        shape = parts[shape["$ref"].rsplit("/", 1)[-1]]
-    found = [shape, *shape.get("anyOf", [])]
-    return sorted(str(value) for one in found for value in one.get("enum", []))
+    [_], parts = msgspec.json.schema_components([wanted])
+    shape = parts[wanted.__name__]["properties"][field]
+    shapes = [parts.get(one.get("$ref", "").rpartition("/")[2], one) for one in (shape, *shape.get("anyOf", []))]
+    return [str(value) for one in shapes for value in one.get("enum", [])]
 
 
 def without_zero_bytes(given: T, place: str = "") -> T:

@@ -106,7 +106,7 @@ def connect(agent_id: int, session_id: str | None = "laptop") -> str:
     """A session of the agent is there; the token of its connection."""
     token = uuid.uuid4().hex
     with database.transaction() as session:
-        session.get_one(Agent, agent_id).subscribe(session, session_id, token, None, database_time(session))
+        Agent.subscribe(session, agent_id, session_id, token, None)
     return token
 
 

@@ -1,0 +1,162 @@
+"""What programs list, as plain rows, the newest first: one statement a list, however long it is.
+
+`page` cuts a piece out of any of them; the others say whose rows they are and what is shown of each.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, case, func, literal, select
+from sqlalchemy.orm import Session
+
+from models.agent import Agent
+from models.agent_session import AgentSession
+from models.agent_subscription import AgentSubscription
+from models.creative import Creative, CreativeShare, Level
+from models.message import Message
+from models.task import Task, TaskEvent
+from models.topic import Topic, TopicRead
+from models.user import User
+
+# Counting stops here.
+MOST_UNREAD = 100
+MOST_EVENTS = 200
+
+
+def page(
+    session: Session, query: Select[*tuple[Any, ...]], id: ColumnElement[int] | Any, limit: int, after: int | None
+) -> tuple[Sequence[Row[*tuple[Any, ...]]], int | None]:
+    """The newest `limit` rows, or those behind the one with the id `after`; and the id to ask with for more."""
+    if after is not None:
+        query = query.where(id < after)
+    rows = session.execute(query.order_by(id.desc()).limit(limit + 1)).all()
+    return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+
+
+def creatives(user: User) -> Select[*tuple[Any, ...]]:
+    """The creatives a person may read, with the right held there."""
+    mine = (CreativeShare.creative_id == Creative.id) & (CreativeShare.user_id == user.id)
+    level = case((Creative.owner_id == user.id, literal(Level.ADMIN.value)), else_=CreativeShare.level)
+    return (
+        select(
+            Creative.id,
+            Creative.name,
+            Creative.owner_id,
+            Creative.is_inbox.label("inbox"),
+            level.label("level"),
+            Creative.created_at,
+        )
+        .outerjoin(CreativeShare, mine)
+        .where(Creative.id.in_(Creative.readable_by(user.id)))
+    )
+
+
+def shares(creative_id: int) -> Select[*tuple[Any, ...]]:
+    """Who has which right on a creative, by name; its owner is not among them."""
+    return (
+        select(
+            CreativeShare.id,
+            CreativeShare.creative_id,
+            CreativeShare.user_id,
+            CreativeShare.agent_id,
+            func.coalesce(User.name, Agent.name).label("name"),
+            CreativeShare.level,
+            CreativeShare.created_at,
+        )
+        .outerjoin(User, User.id == CreativeShare.user_id)
+        .outerjoin(Agent, Agent.id == CreativeShare.agent_id)
+        .where(CreativeShare.creative_id == creative_id)
+    )
+
+
+def topics(user: User) -> Select[*tuple[Any, ...]]:
+    """The topics a person may read, with how much in them is new to that person (100 at most)."""
+    read = select(TopicRead.message_id).where(TopicRead.topic_id == Topic.id, TopicRead.user_id == user.id)
+    seen = func.coalesce(read.scalar_subquery(), 0)
+    newer = select(Message.id).where(Message.topic_id == Topic.id, Message.id > seen).limit(MOST_UNREAD)
+    unread = select(func.count()).select_from(newer.correlate(Topic).subquery()).scalar_subquery()
+    return select(
+        Topic.id,
+        Topic.name,
+        Topic.creative_id,
+        Topic.primary_agent_id,
+        Topic.session_id,
+        Topic.archived_at.is_not(None).label("archived"),
+        unread.label("unread"),
+        Topic.last_message_id,
+        Topic.created_at,
+    ).where(Topic.creative_id.in_(Creative.readable_by(user.id)))
+
+
+def tasks(user: User) -> Select[*tuple[Any, ...]]:
+    """The tasks of topics that a person may read."""
+    readable = Topic.creative_id.in_(Creative.readable_by(user.id))
+    shown = (
+        Task.id,
+        Task.topic_id,
+        Task.message_id,
+        Task.agent_id,
+        Task.parent_id,
+        Task.status,
+        Task.why,
+        Task.until,
+        Task.run_id,
+        Task.gateway_id,
+        Task.partial,
+        Task.reply_message_id,
+        Task.created_at,
+        Task.finished_at,
+    )
+    return select(*shown).join(Topic, Topic.id == Task.topic_id).where(readable)
+
+
+def timelines(session: Session, task_ids: Sequence[int]) -> dict[int, list[Row[*tuple[Any, ...]]]]:
+    """What happened to each of these tasks, oldest first (the newest 200)."""
+    place = func.row_number().over(partition_by=TaskEvent.task_id, order_by=TaskEvent.id.desc()).label("place")
+    ranked = select(TaskEvent, place).where(TaskEvent.task_id.in_(task_ids)).subquery()
+    events = select(ranked).where(ranked.c.place <= MOST_EVENTS).order_by(ranked.c.id)
+    found: dict[int, list[Row[*tuple[Any, ...]]]] = {}
+    for row in session.execute(events):
+        found.setdefault(row.task_id, []).append(row)
+    return found
+
+
+def agents(user: User) -> Select[*tuple[Any, ...]]:
+    """The agents a person may see."""
+    return Agent.visible_to(user).with_only_columns(
+        Agent.id,
+        Agent.name,
+        Agent.handle,
+        Agent.kind,
+        Agent.owner_id,
+        Agent.routing_expression,
+        Agent.keep_seconds,
+        Agent.max_tasks,
+        Agent.gateway_id,
+        Agent.gateway_agent_id,
+    )
+
+
+def sessions(session: Session, agent_ids: Sequence[int], now: datetime) -> dict[int, list[Row[*tuple[Any, ...]]]]:
+    """The sessions of each of these agents, oldest first, with their labels and whether they are live."""
+    own = (AgentSession.agent_id == AgentSubscription.agent_id) & (
+        AgentSession.session_id == AgentSubscription.session_id
+    )
+    query = (
+        select(
+            AgentSubscription.agent_id,
+            AgentSubscription.session_id,
+            AgentSession.label,
+            AgentSubscription.live(now).label("is_live"),
+            AgentSubscription.last_seen_at,
+            AgentSubscription.dropped_at,
+        )
+        .outerjoin(AgentSession, own)
+        .where(AgentSubscription.agent_id.in_(agent_ids))
+        .order_by(AgentSubscription.id)
+    )
+    found: dict[int, list[Row[*tuple[Any, ...]]]] = {}
+    for row in session.execute(query):
+        found.setdefault(row.agent_id, []).append(row)
+    return found
