@@ -1,4 +1,4 @@
-"""How pages say times, counts and names: pure functions over aware UTC datetimes, and `install`, which hands them to Jinja.
+"""How pages say times, counts and names: pure functions over aware UTC datetimes; `install` hands them to Jinja.
 
 Relative where one acts, exact where one looks back. `now` and the reader's zone are always arguments.
 """

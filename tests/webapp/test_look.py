@@ -1,4 +1,4 @@
-"""The look, held without a browser: contrast, lamps with words, icons that exist, no style and no script inside pages."""
+"""The look, held without a browser: contrast, lamps with words, icons that exist, no style or script in pages."""
 
 import hashlib
 import pathlib
@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests import gallery
+from tests.gallery_pages import pages
 
 ROOT = gallery.ROOT
 CSS = (ROOT / "static" / "switchyard.css").read_text(encoding="utf-8")
@@ -159,7 +160,7 @@ class Outline(HTMLParser):
 def rendered() -> dict[str, str]:
     """Every page of the gallery."""
     env = gallery.environment()
-    return {name: env.get_template(template).render(**context) for name, (template, context) in gallery.pages().items()}
+    return {name: env.get_template(template).render(**context) for name, (template, context) in pages().items()}
 
 
 PAGES = rendered()
@@ -191,7 +192,7 @@ def test_a_topic_has_one_field_to_write_in() -> None:
 
 def test_nothing_is_yellow_for_a_person_who_has_nothing_to_decide() -> None:
     env = gallery.environment()
-    template, context = gallery.pages()["empty.html"]
+    template, context = pages()["empty.html"]
     calm = [{**group, "items": [{**item, "needs_you": False} for item in group["items"]]} for group in context["nav"]]
     bottom = [{**item, "needs_you": False} for item in context["bottom"]]
     html = env.get_template(template).render(**{**context, "nav": calm, "bottom": bottom})
@@ -206,7 +207,7 @@ def test_the_title_counts_what_waits_for_the_person() -> None:
 
 def test_a_message_is_the_same_bytes_loaded_or_pushed() -> None:
     env = gallery.environment()
-    context = gallery.pages()["topic-more.html"][1]
+    context = pages()["topic-more.html"][1]
     message = next(item["message"] for item in context["items"] if item["kind"] == "message")
     pushed = env.get_template("components/message.html").module.message(message)  # type: ignore[attr-defined]
     assert str(pushed) in PAGES["topic-more.html"]
@@ -214,7 +215,7 @@ def test_a_message_is_the_same_bytes_loaded_or_pushed() -> None:
 
 def test_what_a_person_typed_is_escaped_everywhere_but_in_sanitised_html() -> None:
     env = gallery.environment()
-    template, context = gallery.pages()["topics.html"]
+    template, context = pages()["topics.html"]
     nasty = {**context["topics"][0], "name": "<b>x</b>", "last_words": "<i>y</i>"}
     html = env.get_template(template).render(**{**context, "topics": [nasty]})
     assert "<b>x</b>" not in html

@@ -1,40 +1,18 @@
 """The look, held in Chromium: axe in both themes and widths, nothing sideways, a visible focus, a silent console."""
 
-import pathlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests import browser as chromium
 from tests import gallery
+from tests.gallery_pages import pages
+from tests.gallery_shell import NOW
 
 pytestmark = pytest.mark.browser
 AXE = (gallery.ROOT / "tests" / "vendor" / "axe.min.js").read_text(encoding="utf-8")
-NAMES = list(gallery.pages())
+NAMES = list(pages())
 VIEWS = [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium.for_tests() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder: pathlib.Path = tmp_path_factory.mktemp("gallery")
-    gallery.render(folder)
-    with gallery.serving(folder) as url:
-        yield url
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page()
-    yield page
-    page.close()
 
 
 def sideways(page: Page) -> int:
@@ -108,7 +86,8 @@ def test_every_control_that_takes_the_focus_shows_it(page: Page, address: str, w
               const box = element.getBoundingClientRect()
               const top = document.elementFromPoint(box.x + box.width / 2, box.y + Math.min(box.height / 2, 20))
               const covered = top && !element.contains(top) && !top.contains(element)
-              return {what: element.outerHTML.slice(0, 120), shown, covered, seen: box.bottom > 0 && box.top < innerHeight}
+              const seen = box.bottom > 0 && box.top < innerHeight
+              return {what: element.outerHTML.slice(0, 120), shown, covered, seen}
             }"""
         )
         if here and not (here["shown"] and here["seen"] and not here["covered"]):
@@ -186,6 +165,6 @@ def test_the_browser_says_times_in_the_same_words_as_the_server(page: Page, addr
                 words.moment(now, at, zone), words.day(now, at, zone), words.seen(now, at), words.left(now, at),
                 words.deadline(now, at, zone), words.clock(at, zone, true)])
             }""",
-            [gallery.data.NOW.timestamp() * 1000, moments, zone],
+            [NOW.timestamp() * 1000, moments, zone],
         )
-        assert said == [gallery.in_words(gallery.data.NOW, seconds, zone) for seconds in moments]
+        assert said == [gallery.in_words(NOW, seconds, zone) for seconds in moments]
