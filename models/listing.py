@@ -72,11 +72,11 @@ def shares(creative_id: int) -> Select[*tuple[Any, ...]]:
 
 def topics(user: User) -> Select[*tuple[Any, ...]]:
     """The topics a person may read, with how much in them is new to that person (100 at most)."""
-    read = select(TopicRead.message_id).where(TopicRead.topic_id == Topic.id, TopicRead.user_id == user.id)
-    seen = func.coalesce(read.scalar_subquery(), 0)
+    mine = (TopicRead.topic_id == Topic.id) & (TopicRead.user_id == user.id)
+    seen = func.coalesce(TopicRead.message_id, 0)
     newer = select(Message.id).where(Message.topic_id == Topic.id, Message.id > seen).limit(MOST_UNREAD)
-    unread = select(func.count()).select_from(newer.correlate(Topic).subquery()).scalar_subquery()
-    return select(
+    unread = select(func.count()).select_from(newer.correlate(Topic, TopicRead).subquery()).scalar_subquery()
+    shown = (
         Topic.id,
         Topic.name,
         Topic.creative_id,
@@ -86,7 +86,9 @@ def topics(user: User) -> Select[*tuple[Any, ...]]:
         unread.label("unread"),
         Topic.last_message_id,
         Topic.created_at,
-    ).where(Topic.creative_id.in_(Creative.readable_by(user.id)))
+    )
+    readable = Topic.creative_id.in_(Creative.readable_by(user.id))
+    return select(*shown).select_from(Topic).outerjoin(TopicRead, mine).where(readable)
 
 
 def tasks(user: User) -> Select[*tuple[Any, ...]]:
