@@ -13,13 +13,16 @@ from models.agent import Agent
 from models.agent_subscription import AgentSubscription
 from models.creative import Creative, CreativeShare, Level
 from models.message import Message
-from models.task import RUNNING, Task
+from models.reading import standing
+from models.task import RUNNING, Task, TaskEvent, TaskStatus
 from models.topic import Topic, TopicRead
 from models.user import User
 
 # Counting stops here: "99+".
 MOST_COUNTED = 100
 LAST_WORDS = 160
+# Who is named in a timeline when no person did it.
+HUB = "hub"
 
 
 def topic_at() -> ColumnElement[datetime]:
@@ -27,7 +30,7 @@ def topic_at() -> ColumnElement[datetime]:
     return func.coalesce(Message.created_at, Topic.created_at)
 
 
-def topics(user_id: int, archived: bool = False) -> Select[Any]:
+def topics(user_id: int, archived: bool = False) -> Select[*tuple[Any, ...]]:
     """Readable topics, those with the newest activity (`at`) first; `unread` stops at MOST_COUNTED."""
     mine = select(TopicRead.message_id, TopicRead.topic_id).where(TopicRead.user_id == user_id).subquery()
     read = func.coalesce(mine.c.message_id, 0)
@@ -43,12 +46,16 @@ def topics(user_id: int, archived: bool = False) -> Select[Any]:
     )
 
 
-def topics_in_full(user_id: int, archived: bool = False) -> Select[Any]:
-    """`topics` with where each is, its agent, what was said last, and whether an agent works on something there."""
+def topics_in_full(user_id: int, archived: bool = False, within: int | None = None) -> Select[*tuple[Any, ...]]:
+    """`topics` with where each is, its agent, what was said last, and whether an agent works on something there.
+
+    `within`: only those of this creative.
+    """
     speaker, spoken = aliased(User), aliased(Agent)
     working = exists().where(Task.topic_id == Topic.id, Task.status.in_(RUNNING))
     return (
         topics(user_id, archived)
+        .where(true() if within is None else Topic.creative_id == within)
         .add_columns(
             Creative.name.label("creative_name"),
             Agent.handle.label("agent_name"),
@@ -63,7 +70,35 @@ def topics_in_full(user_id: int, archived: bool = False) -> Select[Any]:
     )
 
 
-def writable_creatives(user_id: int) -> Select[Any]:
+def creatives(user_id: int) -> Select[*tuple[Any, ...]]:
+    """Creatives the person may read: the owner's name, the person's `level` (None: the owner's), what is in it.
+
+    topics   how many are open in it
+    people   with how many people it is shared
+    """
+    mine = and_(CreativeShare.creative_id == Creative.id, CreativeShare.user_id == user_id)
+    share = aliased(CreativeShare)
+    open_ = select(func.count()).where(Topic.creative_id == Creative.id, Topic.archived_at.is_(None))
+    people = select(func.count()).where(share.creative_id == Creative.id, share.user_id.is_not(None))
+    return (
+        select(
+            Creative.id,
+            Creative.name,
+            Creative.is_inbox,
+            Creative.owner_id,
+            User.name.label("owner_name"),
+            CreativeShare.level,
+            open_.correlate(Creative).scalar_subquery().label("topics"),
+            people.correlate(Creative).scalar_subquery().label("people"),
+        )
+        .join(User, User.id == Creative.owner_id)
+        .outerjoin(CreativeShare, mine)
+        .where(Creative.id.in_(Creative.readable_by(user_id)))
+        .order_by(Creative.is_inbox.desc(), func.lower(Creative.name), Creative.id)
+    )
+
+
+def writable_creatives(user_id: int) -> Select[*tuple[Any, ...]]:
     """Creatives, inboxes left out, in which the person may make topics and write: `id`, `name`."""
     shared = select(CreativeShare.creative_id).where(
         CreativeShare.user_id == user_id, CreativeShare.level.in_((Level.FEEDBACK, Level.ADMIN))
@@ -75,7 +110,7 @@ def writable_creatives(user_id: int) -> Select[Any]:
     )
 
 
-def agents(now: datetime, which: Select[Any]) -> Select[Any]:
+def agents(now: datetime, which: Select[Any]) -> Select[*tuple[Any, ...]]:
     """Agents among `which` with their owner, sessions and work, by name.
 
     live, dropped        how many of its sessions are there, or in their grace window
@@ -125,7 +160,7 @@ def agents(now: datetime, which: Select[Any]) -> Select[Any]:
     )
 
 
-def readers(creative_id: int) -> Select[Any]:
+def readers(creative_id: int) -> Select[*tuple[Any, ...]]:
     """The people who may read in a creative, with their right there (`level`, None for the owner), the owner first."""
     here = and_(CreativeShare.creative_id == creative_id, CreativeShare.user_id == User.id)
     owns = exists().where(Creative.id == creative_id, Creative.owner_id == User.id)
@@ -157,6 +192,55 @@ def work_in(session: Session, topic_id: int, since: datetime) -> Row[Any]:
             answered.scalar_subquery().label("answered"),
         ).select_from(open_)
     ).one()
+
+
+def tasks(user_id: int) -> Select[*tuple[Any, ...]]:
+    """Tasks of topics the person may read, newest first, with topic, agent, who asked, and `standing`."""
+    return (
+        select(
+            Task.id,
+            Task.topic_id,
+            Topic.name.label("topic_name"),
+            Task.agent_id,
+            Agent.handle.label("agent_short"),
+            Task.status,
+            Task.why,
+            Task.created_at,
+            Task.sent_at,
+            Task.finished_at,
+            Task.message_id,
+            Task.reply_message_id,
+            func.left(Task.content, LAST_WORDS).label("words"),
+            Message.user_id.label("asked_by"),
+            User.name.label("asker"),
+            *standing(),
+        )
+        .join(Topic, Topic.id == Task.topic_id)
+        .join(Agent, Agent.id == Task.agent_id)
+        .outerjoin(Message, Message.id == Task.message_id)
+        .outerjoin(User, User.id == Message.user_id)
+        .where(Topic.creative_id.in_(Creative.readable_by(user_id)))
+        .order_by(Task.id.desc())
+    )
+
+
+def fruitless(user_id: int, since: datetime) -> Select[*tuple[Any, ...]]:
+    """Tasks that failed, or were cancelled by no person, since then; for what the person asked last in their topic."""
+    later = aliased(Message)
+    asked_again = exists().where(later.topic_id == Task.topic_id, later.user_id == user_id, later.id > Task.message_id)
+    by_hub = exists().where(
+        TaskEvent.task_id == Task.id,
+        TaskEvent.event == Task.status,
+        TaskEvent.actor == HUB,
+        TaskEvent.at >= Task.finished_at,
+    )
+    return tasks(user_id).where(
+        Task.status.in_((TaskStatus.FAILED, TaskStatus.CANCELLED)),
+        Task.finished_at >= since,
+        or_(Task.status == TaskStatus.FAILED, by_hub),
+        Message.user_id == user_id,
+        ~asked_again,
+    )
 
 
 def open_tasks(session: Session, user_id: int) -> int:

@@ -87,21 +87,29 @@ def messages_by_id(session: Session, ids: Sequence[int]) -> dict[int, Row[*tuple
     return {row.id: row for row in session.execute(said().where(Message.id.in_(ids)))}
 
 
-def work(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-    """Tasks with the agent's name and, as `carried_id`, each message they carry: a row for each pair.
+def standing() -> tuple[ColumnElement[Any], ...]:
+    """Columns of a task that say who could serve it now.
 
-    placed_id    the last message it carries: the task is shown in one place
     dropped_at   when the connection it was sent to was lost, while its grace window runs
     siblings     whether the agent has another session, live or in its own grace window
     served       whether a session that may take it is live
     """
-    carries = aliased(TaskMessage)
-    placed = select(func.max(carries.message_id)).where(carries.task_id == Task.id).scalar_subquery()
     there = AgentSubscription.agent_id == Task.agent_id
     lost = select(AgentSubscription.dropped_at).where(AgentSubscription.token == Task.sent_to).scalar_subquery()
     others = exists().where(there, AgentSubscription.token.is_distinct_from(Task.sent_to))
     fits = or_(Task.only_session.is_(None), AgentSubscription.session_id == Task.only_session)
     served = exists().where(there, fits, AgentSubscription.live(NOW))
+    return lost.label("dropped_at"), others.label("siblings"), served.label("served")
+
+
+def work(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    """Tasks with the agent's name and, as `carried_id`, each message they carry: a row for each pair.
+
+    placed_id    the last message it carries: the task is shown in one place
+    and the columns of `standing`.
+    """
+    carries = aliased(TaskMessage)
+    placed = select(func.max(carries.message_id)).where(carries.task_id == Task.id).scalar_subquery()
     return (
         select(
             Task.id,
@@ -117,9 +125,7 @@ def work(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
             Agent.handle.label("agent_short"),
             TaskMessage.message_id.label("carried_id"),
             placed.label("placed_id"),
-            lost.label("dropped_at"),
-            others.label("siblings"),
-            served.label("served"),
+            *standing(),
         )
         .join(Agent, Agent.id == Task.agent_id)
         .join(TaskMessage, TaskMessage.task_id == Task.id)

@@ -52,20 +52,20 @@ def author(row: Any) -> dict[str, Any]:
     }
 
 
-def as_said(row: Any, items: Iterable[Any] = (), alone: bool = False) -> SimpleNamespace:
+def as_said(row: Any, items: Iterable[Any] = (), alone: bool = False, bare: bool = False) -> SimpleNamespace:
     """A row of `models.reading.said` as the message macro wants it.
 
     `items` is the work shown below it (`shown`): what that says, the word under the message does not repeat.
-    `alone`: nothing stands before it, so it has its name in any case.
+    `alone`: nothing stands before it, so it has its name in any case. `bare`: without a word on its delivery.
     """
-    said_below = bool(list(items))
+    said_below = bare or bool(list(items))
     return SimpleNamespace(
         id=row.id,
         author=author(row),
         html=row.html,
         created_at=row.created_at,
         continued=row.continued and not alone,
-        delivery=None if said_below and row.delivery == "failed" else row.delivery,
+        delivery=None if bare or (said_below and row.delivery == "failed") else row.delivery,
         why=None if said_below else row.why,
         source=row.source,
         from_where=None,

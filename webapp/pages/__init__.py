@@ -2,7 +2,20 @@
 
 from flask import Blueprint
 
-from webapp.pages import first_run, people, settings, shell, sign_in, tokens, topic, topics
+from webapp.pages import (
+    agents,
+    creatives,
+    first_run,
+    now,
+    people,
+    settings,
+    shell,
+    sign_in,
+    tasks,
+    tokens,
+    topic,
+    topics,
+)
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     sign_in.blueprint,
@@ -13,4 +26,8 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     shell.blueprint,
     topic.blueprint,
     topics.blueprint,
+    now.blueprint,
+    tasks.blueprint,
+    agents.blueprint,
+    creatives.blueprint,
 )

@@ -82,7 +82,7 @@ def groups(user: User) -> list[Item]:
     hub = [_item("/creatives", "Creatives", "inbox"), _item("/settings", "Settings", "settings-2")]
     if user.is_at_least(Role.ADMIN):
         hub.insert(0, _item("/people", "People", "users"))
-    found = [
+    found: list[Item] = [
         {"heading": None, "items": first},
         {"heading": "Topics", "items": listed},
         {"heading": "Running", "items": [_item("/agents", "Agents", "bot")]},

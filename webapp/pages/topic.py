@@ -1,4 +1,4 @@
-"""One topic: read it, write in it, know where a message would go. Works without script; with it, nothing is reloaded."""
+"""One topic: read it, write in it, know where a message would go. Works without script; with it nothing is reloaded."""
 
 import re
 
@@ -71,7 +71,7 @@ def say(id: int, form: Form) -> flask.Response:
             assert topic is not None
             message = topic.post(session, user, form["text"], database_time(session), once(form)).message
             row = messages_by_id(session, [message.id])[message.id]
-            on_it = session.execute(work(TaskMessage.message_id == message.id)).all()
+            on_it = list(session.execute(work(TaskMessage.message_id == message.id)))
     except Invalid as refusal:
         return refused(id, form.refused(refusal))
     if STREAM in flask.request.headers.get("Accept", ""):

@@ -1,0 +1,219 @@
+"""The agents a person may see: who is there, what they take, and what their owner decides about them."""
+
+from typing import Any
+
+import flask
+from markupsafe import Markup
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models import listing, overview
+from models.agent import Agent, AgentKind
+from models.base import database_time
+from models.database import transaction
+from models.errors import Forbidden, Invalid
+from models.task import Task
+from models.user import Role, User
+from webapp import words
+from webapp.auth import at_least, person, signed_in
+from webapp.hub import hub
+from webapp.pages import presence, shell, work
+from webapp.pages.forms import Form, answer, go_to
+
+MOST = 500
+MOST_TASKS = 20
+EXAMPLE = 'message.text.contains("deploy") && creative.name == "Docs"'
+
+blueprint = flask.Blueprint("agents", __name__)
+
+
+# -- all of them -----------------------------------------------------------------------------------------------------
+
+
+@blueprint.get("/agents")
+@signed_in
+def index() -> flask.Response:
+    """The table; `?show=live` only those that can take work, `?show=mine` the person's own."""
+    user, show = person(), flask.request.args.get("show", "")
+    with transaction() as session:
+        now = database_time(session)
+        rows = session.execute(overview.agents(now, Agent.visible_to(user)).limit(MOST)).all()
+        sessions = listing.sessions(session, [row.id for row in rows], now)
+    kinds = {
+        "": ("All", list(rows)),
+        "live": ("Can take work", [row for row in rows if presence.can_take_work(row)]),
+        "mine": ("Mine", [row for row in rows if row.owner_id == user.id]),
+    }
+    show = show if show in kinds else ""
+    return answer(
+        "agents/agents.html",
+        lead=lead(len(kinds["live"][1]), len(rows)),
+        rows=[shown(row, user, sessions.get(row.id, [])) for row in kinds[show][1]],
+        any_agent=bool(rows),
+        tabs=[tab(name, label, len(some), show) for name, (label, some) in kinds.items()],
+        may_connect=user.is_at_least(Role.MEMBER),
+        address=hub().config.public_url,
+        width="table",
+        streams=shell.streams(user, "hub"),
+        refresh_on="presence tasks agents rights",
+    )
+
+
+def tab(name: str, label: str, count: int, show: str) -> dict[str, Any]:
+    """One of the tabs above the table."""
+    return {
+        "href": f"/agents?show={name}" if name else "/agents",
+        "label": label,
+        "count": count,
+        "current": name == show,
+    }
+
+
+@blueprint.get("/agents/connect")
+@at_least(Role.MEMBER)
+def connect() -> flask.Response:
+    """The two ways to connect one."""
+    return answer("agents/connect.html", address=hub().config.public_url)
+
+
+def lead(able: int, all: int) -> str | None:
+    """ "Four of six can take work." """
+    if all == 0:
+        return None
+    if able == all:
+        return words.plural(all, "It can take work.", "All {word} can take work.")
+    if able == 0:
+        return words.plural(all, "It cannot take work now.", "None of {word} can take work now.")
+    return f"{words.spelled(able).capitalize()} of {words.spelled(all)} can take work."
+
+
+def shown(row: Any, user: User, sessions: list[Any]) -> dict[str, Any]:
+    """A row of the table (components/table.html)."""
+    state = presence.lamp(row)
+    return {
+        "id": f"agent-{row.id}",
+        "cells": [
+            {
+                "text": row.handle,
+                "href": f"/agents/{row.id}",
+                "avatar": {"kind": "agent", "initials": presence.initials(row.handle)},
+                "meta": " · ".join(part for part in (whose(row, user), kind(row)) if part),
+            },
+            {"lamp": {"state": state["state"], "word": state["word"]}, "meta": state["meta"]},
+            {"html": Markup(flask.render_template("agents/where.html", sessions=sessions, away=row.away_since))},
+            takes(row.routing_expression),
+            {"text": work_now(row)},
+        ],
+    }
+
+
+def whose(row: Any, user: User) -> str:
+    """Whose agent it is."""
+    return "yours" if row.owner_id == user.id else f"{row.owner_name}’s"
+
+
+def kind(row: Any) -> str:
+    """How it is reached, when there is something to say."""
+    return "plugin" if row.kind == AgentKind.PLUGIN else ""
+
+
+def takes(expression: str | None) -> dict[str, Any]:
+    """What it takes, as a cell."""
+    if expression:
+        return {"text": expression, "mono": True, "meta": "and when named, or in its topics"}
+    return {"text": "when named, or in its topics"}
+
+
+def about(row: Any, user: User) -> str:
+    """ "Mira’s, connected by plugin." """
+    way = "plugin" if row.kind == AgentKind.PLUGIN else "gateway"
+    return f"{whose(row, user).capitalize() if row.owner_id == user.id else whose(row, user)}, connected by {way}."
+
+
+def work_now(row: Any) -> str:
+    """ "1 of 3", "2 wait", "0"."""
+    if row.working or row.max_tasks:
+        running = f"{row.working} of {row.max_tasks}" if row.max_tasks else str(row.working)
+        return f"{running}, {row.waiting} wait" if row.waiting else running
+    return f"{row.waiting} wait" if row.waiting else "0"
+
+
+# -- one of them -----------------------------------------------------------------------------------------------------
+
+
+@blueprint.get("/agents/<int:id>")
+@signed_in
+def show(id: int) -> flask.Response:
+    """Its sessions, its work, and, for its owner, what may be changed."""
+    with transaction() as session:
+        agent = Agent.seen_by(session, person(), id)
+    return page(id, Form(routing_expression=agent.routing_expression or "", **numbers(agent)))
+
+
+@blueprint.post("/agents/<int:id>")
+@signed_in
+def change(id: int) -> flask.Response:
+    """Saves what its owner decided."""
+    form = Form.posted("routing_expression", "keep_seconds", "max_tasks")
+    try:
+        with transaction() as session:
+            agent = owned(session, person(), id)
+            agent.change(
+                session,
+                routing_expression=form["routing_expression"],
+                keep_seconds=whole(form["keep_seconds"], 0),
+                max_tasks=whole(form["max_tasks"], None),
+            )
+    except Invalid as refusal:
+        return page(id, form.refused(refusal), 422)
+    flask.flash("Saved")
+    return go_to("agents.show", id=id)
+
+
+def owned(session: Session, user: User, id: int) -> Agent:
+    """The agent, if it is the person's own. Raises NotFound or Forbidden."""
+    agent = Agent.seen_by(session, user, id)
+    if agent.owner_id != user.id:
+        raise Forbidden(f"Only its owner changes {agent.handle}.")
+    return agent
+
+
+def whole(given: str, empty: int | None) -> Any:
+    """A number as it was typed; what is none goes on as it is, for the model to refuse."""
+    given = given.strip()
+    if given == "":
+        return empty
+    return int(given) if given.isascii() and given.isdecimal() and len(given) < 16 else given
+
+
+def numbers(agent: Agent) -> dict[str, Any]:
+    """What stands in the form's fields."""
+    return {"keep_seconds": agent.keep_seconds, "max_tasks": "" if agent.max_tasks is None else agent.max_tasks}
+
+
+def page(id: int, form: Form, status: int = 200) -> flask.Response:
+    """The page of one agent."""
+    user = person()
+    with transaction() as session:
+        agent = Agent.seen_by(session, user, id)
+        now = database_time(session)
+        row = session.execute(overview.agents(now, select(Agent).where(Agent.id == id))).one()
+        sessions = listing.sessions(session, [id], now).get(id, [])
+        its_open = (Task.agent_id == id, Task.finished_at.is_(None))
+        tasks = session.execute(overview.tasks(user.id).where(*its_open).limit(MOST_TASKS)).all()
+    return answer(
+        "agents/agent.html",
+        status,
+        agent=agent,
+        initials=presence.initials(agent.handle),
+        state=presence.lamp(row),
+        about=about(row, user),
+        sessions=sessions,
+        tasks=[work.shown(row) for row in tasks],
+        takes=takes(agent.routing_expression),
+        may_change=agent.owner_id == user.id,
+        form=form,
+        example=EXAMPLE,
+        streams=shell.streams(user, "hub"),
+        refresh_on="presence tasks agents rights",
+    )

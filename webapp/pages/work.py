@@ -1,0 +1,66 @@
+"""How a task reads in a list: its lamp, what was asked, where; from a row of `models.overview.tasks`."""
+
+from typing import Any
+
+from markupsafe import Markup
+
+from models.task import RUNNING, TaskStatus
+from webapp.fragments import grace_end, moment
+
+WORDS = 90
+
+
+def lamp(row: Any) -> dict[str, Any]:
+    """{state, word} of where it stands."""
+    name = row.agent_short
+    if row.status in RUNNING and row.dropped_at is not None:
+        return {"state": "waiting", "word": moment(grace_end(row.dropped_at), "left")}
+    return {
+        TaskStatus.QUEUED: {"state": "waiting", "word": "Queued"},
+        TaskStatus.CLAIMED: {"state": "working", "word": "Being sent"},
+        TaskStatus.DELEGATED: {"state": "working", "word": moment(row.sent_at or row.created_at, "span")},
+        TaskStatus.SUSPENDED: {"state": "waiting", "word": f"Paused until {name} is back"},
+        TaskStatus.DONE: {"state": "done", "word": "Done"},
+        TaskStatus.FAILED: {"state": "trouble", "word": "Failed"},
+        TaskStatus.CANCELLED: {"state": "off", "word": "Cancelled"},
+    }[TaskStatus(row.status)]
+
+
+def lamp_in_full(row: Any) -> dict[str, Any]:
+    """The lamp of a page of its own, where nothing beside it says what the time means."""
+    found = lamp(row)
+    if row.status == TaskStatus.DELEGATED:
+        said = "Dropped, {}" if row.dropped_at is not None else "Working, {}"
+        return {"state": found["state"], "word": Markup(said).format(found["word"])}
+    return found
+
+
+def shown(row: Any) -> dict[str, Any]:
+    """What a row of a list says (components/row.html)."""
+    meta: list[Any] = [row.topic_name]
+    if row.status in RUNNING and row.dropped_at is not None:
+        meta.append(Markup("dropped {}, {}").format(moment(row.dropped_at, "seen"), _unless(row)))
+    elif row.why:
+        meta.append(row.why.rstrip("."))
+    if row.finished_at is not None:
+        meta.append(moment(row.finished_at, "ago"))
+    elif row.status == TaskStatus.QUEUED:
+        meta.append(Markup("asked {}").format(moment(row.created_at, "ago")))
+    return {
+        "id": row.id,
+        "agent": row.agent_short,
+        "words": first_words(row.words),
+        "meta": meta,
+        "lamp": lamp(row),
+        "topic": {"id": row.topic_id, "name": row.topic_name},
+    }
+
+
+def first_words(text: str) -> str:
+    """The beginning of what was asked, on one line."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= WORDS else f"{flat[:WORDS].rsplit(' ', 1)[0]} ..."
+
+
+def _unless(row: Any) -> str:
+    return "goes to another session unless it comes back" if row.siblings else "cancelled unless it comes back"
