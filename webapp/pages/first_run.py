@@ -60,28 +60,39 @@ def accept(secret: str) -> flask.Response:
 @blueprint.get("/reset/<secret>")
 def reset(secret: str) -> flask.Response:
     """The form for a new password."""
-    find(LinkKind.RESET, secret)
-    return answer("first_run/reset.html", form=Form(), secret=secret)
+    return answer("first_run/reset.html", form=Form(), user=forgetful(secret), secret=secret)
 
 
 @blueprint.post("/reset/<secret>")
 def change_password(secret: str) -> flask.Response:
     """Sets the new password, ends all sessions of this person, and signs this browser in."""
-    find(LinkKind.RESET, secret)
+    user = forgetful(secret)
     form = Form.posted("password")
     try:
-        password_hash = new_password(form)
-        with transaction() as session:
-            now = database_time(session)
-            link = usable(session, LinkKind.RESET, secret, now, lock=True)
-            user = User.by_id(session, link.user_id or 0)
-            if user is None:
-                raise NotFound("The account this link belongs to was removed.")
-            user.set_password(password_hash)
-            link.use(now)
+        password_hash = new_password(form, user.email)
     except Invalid as refusal:
-        return answer("first_run/reset.html", 422, form=form.refused(refusal), secret=secret)
+        return answer("first_run/reset.html", 422, form=form.refused(refusal), user=user, secret=secret)
+    with transaction() as session:
+        now = database_time(session)
+        link = usable(session, LinkKind.RESET, secret, now, lock=True)
+        user = owner(session, link)
+        user.set_password(password_hash)
+        link.use(now)
     return welcome(user, "password_reset")
+
+
+def forgetful(secret: str) -> User:
+    """Whose password a link resets. Raises NotFound."""
+    with transaction() as session:
+        return owner(session, usable(session, LinkKind.RESET, secret, database_time(session)))
+
+
+def owner(session: Session, link: OneTimeLink) -> User:
+    """Whom a reset link was made for. Raises NotFound."""
+    user = User.by_id(session, link.user_id or 0)
+    if user is None:
+        raise NotFound("The account this link belongs to was removed.")
+    return user
 
 
 def find(kind: LinkKind, secret: str) -> OneTimeLink:

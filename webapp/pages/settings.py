@@ -24,6 +24,7 @@ blueprint = flask.Blueprint("settings", __name__)
 LANGUAGES = list(zip(LOCALES, ("English", "한국어"), strict=True))
 LOOKS = [("", "As this device"), *zip(THEMES, ("Light", "Dark"), strict=True)]
 LIFETIMES = [("30", "30 days"), ("90", "90 days"), ("365", "365 days"), ("", "Never")]
+QUIET = ("settings", "tokens")
 EMPTY_PASSWORDS = {"current_password": "", "password": ""}
 USUAL_TOKEN = {"label": "", "days": "90"}
 
@@ -31,7 +32,7 @@ USUAL_TOKEN = {"label": "", "days": "90"}
 @blueprint.app_context_processor
 def warn() -> dict[str, Any]:
     """A bar on every other page while there are failed tries to sign in that this person has not seen."""
-    if "_login_user" not in flask.g or not current_user.is_authenticated or flask.request.blueprint == "settings":
+    if "_login_user" not in flask.g or not current_user.is_authenticated or flask.request.blueprint in QUIET:
         return {}
     return {"notices": LocalProxy(lambda: _failures(auth.person()))}
 
@@ -139,7 +140,7 @@ def _failures(user: User) -> list[dict[str, Any]]:
         count, at, address = SignInAttempt.unseen(session, user.email)
     if at is None:
         return []
-    strong = words.plural(count, "A try to sign in as you failed.", "{n} tries to sign in as you failed.")
+    strong = words.plural(count, "One try to sign in as you failed.", "{n} tries to sign in as you failed.")
     return [
         {
             "state": "waiting",
