@@ -46,6 +46,8 @@ class RunningHub:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+        if error is not None or os.environ.get("KEEP_LOGS"):
+            print(self.log()[-6000:])
         self._folder.cleanup()
 
     def start(self) -> None:

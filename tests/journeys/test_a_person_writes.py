@@ -114,7 +114,7 @@ def test_a_dropped_browser_comes_back_and_receives_again(hub: RunningHub, alice:
         page.drop()
         page.wait_for("disconnected", name="page")
         page.come_to_front()
-        page.wait_for("connected", name="page", reconnected=True)
+        page.wait_for("connected", name="page", times=2)
         alice.post(topic, "After the drop")
         until(lambda: "After the drop" in str(page.received("page")), "the message")
 

@@ -24,6 +24,7 @@ from webapp.streams import Heard
 
 log = structlog.get_logger("cable")
 
+PATH = "/cable"
 NOT_HERE = ("There is nothing here for this request.\n", 404, {"Content-Type": "text/plain; charset=utf-8"})
 # Handshakes that were refused, by token: a plugin whose token was revoked asks every second, for ever.
 REFUSED = HandshakeLimit(most=5, seconds=60)
@@ -32,13 +33,13 @@ REFUSED = HandshakeLimit(most=5, seconds=60)
 def install(app: flask.Flask, sock: Sock) -> None:
     """Registers the route, with all checks before the handshake."""
     app.before_request(check_upgrade)
-    sock.route("/cable", endpoint="cable")(cable)
+    sock.route(PATH, endpoint="cable")(cable)
 
 
 def check_upgrade() -> Any:
     """Before flask-sock shakes hands: what is wrong is answered with plain HTTP."""
     request = flask.request
-    if request.endpoint != "cable":
+    if request.path != PATH:  # a plain request has no endpoint: the route is for WebSockets only
         return None
     problem = handshake_problem(request.environ)
     if problem is not None or not origin_is_allowed():
