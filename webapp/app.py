@@ -1,6 +1,7 @@
 """`create_app(config)`: reads as a list."""
 
 import pathlib
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -20,11 +21,17 @@ from webapp.streams import Streams
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BODY_LIMIT = 1 << 20
+SLASHES = re.compile("//+")
 SIGNED_IN_FOR = timedelta(days=30)
 
 
 class Switchyard(flask.Flask):
     """A view is a door: its whole work is repeated when two transactions stood in each other's way."""
+
+    def wsgi_app(self, environ: Any, start_response: Any) -> Any:
+        """Takes `//api/v1/...` for what it means. A redirect would turn the POST of a plain client into a GET."""
+        environ["PATH_INFO"] = SLASHES.sub("/", environ.get("PATH_INFO") or "/")
+        return super().wsgi_app(environ, start_response)
 
     def dispatch_request(self) -> Any:
         """Runs the view of this request."""

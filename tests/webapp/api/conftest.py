@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
+from sqlalchemy import event, text
 from werkzeug.test import TestResponse
 
 from models import database
@@ -78,8 +78,8 @@ def join(client: FlaskClient) -> Join:
         email = f"{name.lower()}-{uuid.uuid4().hex[:8]}@example.org"
         with database.transaction() as session:
             user = User.create(session, email, name, role)
-            _, text = AccessToken.create(session, user, "tests", database_time(session))
-            return Person(client, user.id, email, text)
+            _, token = AccessToken.create(session, user, "tests", database_time(session))
+            return Person(client, user.id, email, token)
 
     return make
 
@@ -118,8 +118,7 @@ def disconnect(token: str) -> None:
 
 def generation_of(task_id: int) -> str:
     """What only the dispatch tells."""
-    with database.transaction() as session:
-        return session.connection().exec_driver_sql(f"SELECT generation FROM tasks WHERE id = {task_id}").scalar_one()
+    return value("SELECT generation FROM tasks WHERE id = :id", id=task_id)
 
 
 @contextmanager
@@ -135,3 +134,15 @@ def statements(app: Flask) -> Iterator[list[str]]:
         yield seen
     finally:
         event.remove(database.engine(), "before_cursor_execute", note)
+
+
+def rows(statement: str, **values: Any) -> list[Any]:
+    """What the database says, as tuples."""
+    with database.transaction() as session:
+        return [tuple(row) for row in session.execute(text(statement), values)]
+
+
+def value(statement: str, **values: Any) -> Any:
+    """The one thing the database says."""
+    [[found]] = rows(statement, **values)
+    return found
