@@ -70,6 +70,12 @@ def run() -> None:
 
 
 @main.command()
+def demo() -> None:
+    """Serve a hub with people, conversations and two agents in it, ready to click, until Ctrl-C."""
+    become("-m", "webapp.demo")
+
+
+@main.command()
 def migrate() -> None:
     """Bring the database's schema up to date; prints its revision."""
     with beside.connected(Config.from_env(os.environ)) as engine:

@@ -3,6 +3,7 @@
 A process of its own: it fills an empty database, then runs the hub and the agents as its children.
 """
 
+import logging
 import os
 import secrets
 import signal
@@ -21,14 +22,16 @@ from models.agent import Agent
 from models.agent_subscription import AgentSubscription
 from models.base import database_time
 from models.creative import Creative, Level
+from models.errors import DatabaseAway
 from models.message import Message
 from models.passwords import hash_password
 from models.task import Task, TaskEvent
 from models.topic import Topic, TopicRead
 from models.user import User
-from webapp.config import Config
+from webapp import logs
+from webapp.config import Config, ConfigError
 from webapp.demo_conversations import AGENTS, CONVERSATIONS, PEOPLE, Conversation, Line
-from webapp.embedded import Embedded
+from webapp.embedded import Embedded, EmbeddedError
 
 
 def run(config: Config) -> int:
@@ -120,6 +123,7 @@ def _say(
         if task is not None:
             task.finished_at = at
             session.execute(update(TaskEvent).where(TaskEvent.task_id == task.id).values(at=at))
+        topic.advance(session, now)
     else:
         posted = topic.post(session, people[line.by], line.text, now)
         message = posted.message
@@ -160,3 +164,17 @@ def _agent(environment: Mapping[str, str], url: str, name: str, session_id: str,
     words = ["--url", url, "--name", name, "--session", session_id, "--label", label, "--delay", "1500"]
     command = [sys.executable, "-m", "webapp.playground.agent", *words]
     return subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL, text=True)
+
+
+def main() -> int:
+    """The exit code."""
+    logs.set_up(level=logging.WARNING)
+    try:
+        return run(Config.from_env(os.environ))
+    except (ConfigError, EmbeddedError, DatabaseAway) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

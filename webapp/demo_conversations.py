@@ -51,7 +51,8 @@ CONVERSATIONS = (
         "scribe",
         (
             Line("Jonas", 300, "Group the changelog by date or by part of the product?"),
-            Line("Mira", 296, "By part. @scribe make a draft of the last release that way."),
+            Line("scribe", 299, "By part, as the last three: people look for what touches *them*. Shall I draft it?"),
+            Line("Mira", 296, "Yes, for the last release."),
             Line(
                 "scribe",
                 294,
@@ -86,7 +87,8 @@ CONVERSATIONS = (
                 "One commit touches the image:\n\n```diff\n-FROM debian:bookworm\n+FROM debian:trixie\n```\n\n"
                 "The cross compiler lives elsewhere there.",
             ),
-            Line("Jonas", 90, "Thanks. I pin it for today."),
+            Line("Jonas", 90, "Thanks. Pin it for today."),
+            Line("scout", 88, "Done on the branch `pin-bookworm`. The next build starts at 02:00."),
         ),
         unread=2,
     ),
@@ -95,7 +97,8 @@ CONVERSATIONS = (
         "Atlas",
         "scout",
         (
-            Line("Jonas", 22, "I would like to have 2.4 out before the weekend."),
+            Line("Jonas", 26, "What is left before 2.4?"),
+            Line("scout", 25, "Two things: the arm64 image, and the release notes in German and French."),
             Line(
                 "Mira",
                 21,
@@ -110,7 +113,9 @@ CONVERSATIONS = (
                 "```dockerfile\nRUN apt-get update && apt-get install -y gcc-aarch64-linux-gnu\n```\n\n"
                 "I have the second one ready on a branch.",
             ),
-            Line("Mira", 12, "Take the second. @scribe then translate the notes into German and French."),
+            Line("Mira", 12, "Take the second one."),
+            Line("scout", 10, "Merged. The image builds, 4 min 12 s."),
+            Line("Mira", 2, "@scribe translate the release notes into German and French."),
         ),
     ),
 )
