@@ -21,6 +21,7 @@ from models.user import User
 # Counting stops here: "99+".
 MOST_COUNTED = 100
 LAST_WORDS = 160
+LAST_HTML = 600
 # Who is named in a timeline when no person did it.
 HUB = "hub"
 
@@ -59,7 +60,8 @@ def topics_in_full(user_id: int, archived: bool = False, within: int | None = No
         .add_columns(
             Creative.name.label("creative_name"),
             Agent.handle.label("agent_name"),
-            func.left(Message.text, LAST_WORDS).label("last_words"),
+            func.left(Message.html, LAST_HTML).label("last_html"),
+            Topic.primary_agent_id,
             func.coalesce(speaker.name, spoken.handle, "Switchyard").label("last_author"),
             working.label("working"),
         )

@@ -13,6 +13,7 @@ DOORS = ("webapp.pages", "webapp.api", "webapp.cable", "webapp.gateways")
 SHARED = (
     "webapp.advance",
     "webapp.auth",
+    "webapp.avatars",
     "webapp.config",
     "webapp.errors",
     "webapp.fragments",

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from models.base import utcnow
 from models.database import rules
 from models.task import TaskStatus
-from webapp import words
+from webapp import avatars, words
 
 
 def install(app: flask.Flask) -> None:
@@ -43,13 +43,9 @@ def reader_zone() -> tzinfo:
 
 def author(row: Any) -> dict[str, Any]:
     """Who said it, for the message macro."""
-    name = row.author_short or "Switchyard"
-    return {
-        "kind": row.author_kind,
-        "id": row.user_id or row.agent_id,
-        "name": name,
-        "initials": words.initials(name, "agent" if row.author_kind == "agent" else "user"),
-    }
+    name, id = row.author_short or "Switchyard", row.user_id or row.agent_id
+    letters = avatars.initials(row.author_kind, id, name)
+    return {"kind": row.author_kind, "id": id, "name": name, "initials": letters}
 
 
 def as_said(row: Any, items: Iterable[Any] = (), alone: bool = False, bare: bool = False) -> SimpleNamespace:
@@ -96,8 +92,7 @@ def shown(row: Any, may_act: bool = True) -> SimpleNamespace | None:
     if row.status == TaskStatus.QUEUED:
         if row.served:
             return None
-        goes = f"It goes out as soon as {name} is back."
-        return _card(row, "waiting", f"Waiting for {name}", goes, row.why, _cancel(row) if may_act else [])
+        return _card(row, "waiting", f"Waiting for {name}", _away(row), None, _cancel(row) if may_act else [])
     if row.status == TaskStatus.SUSPENDED:
         return _card(row, "waiting", f"Paused until {name} is back", row.why or "Nothing is lost.", None, [])
     if row.status in (TaskStatus.FAILED, TaskStatus.CANCELLED):
@@ -111,6 +106,12 @@ def shown(row: Any, may_act: bool = True) -> SimpleNamespace | None:
 def grace_end(dropped_at: datetime) -> datetime:
     """When the grace window of a session that dropped then is over."""
     return dropped_at + timedelta(seconds=rules().grace_seconds)
+
+
+def _away(row: Any) -> str:
+    # Its `why` may speak of the task before it, which is not what it waits for now.
+    why = row.why if row.why and "not connected" in row.why else f"{row.agent_short} is not connected."
+    return f"{why} This goes out as soon as it is back."
 
 
 def _line(row: Any) -> SimpleNamespace:

@@ -14,7 +14,7 @@ from models.database import transaction
 from models.errors import Forbidden, Invalid
 from models.task import Task
 from models.user import Role, User
-from webapp import words
+from webapp import avatars, words
 from webapp.auth import at_least, person, signed_in
 from webapp.hub import hub
 from webapp.pages import presence, shell, work
@@ -96,13 +96,13 @@ def shown(row: Any, user: User, sessions: list[Any]) -> dict[str, Any]:
             {
                 "text": row.handle,
                 "href": f"/agents/{row.id}",
-                "avatar": {"kind": "agent", "initials": presence.initials(row.handle)},
+                "avatar": {"kind": "agent", "initials": avatars.initials("agent", row.id, row.handle)},
                 "meta": " · ".join(part for part in (whose(row, user), kind(row)) if part),
             },
             {"lamp": {"state": state["state"], "word": state["word"]}, "meta": state["meta"]},
             {"html": Markup(flask.render_template("agents/where.html", sessions=sessions, away=row.away_since))},
             takes(row.routing_expression),
-            {"text": work_now(row)},
+            {"text": work_now(row), "meta": waiting(row)},
         ],
     }
 
@@ -131,11 +131,13 @@ def about(row: Any, user: User) -> str:
 
 
 def work_now(row: Any) -> str:
-    """ "1 of 3", "2 wait", "0"."""
-    if row.working or row.max_tasks:
-        running = f"{row.working} of {row.max_tasks}" if row.max_tasks else str(row.working)
-        return f"{running}, {row.waiting} wait" if row.waiting else running
-    return f"{row.waiting} wait" if row.waiting else "0"
+    """ "1 of 3", or "1" when it may take any number."""
+    return f"{row.working} of {row.max_tasks}" if row.max_tasks else str(row.working)
+
+
+def waiting(row: Any) -> str | None:
+    """How many wait for it."""
+    return words.plural(row.waiting, "1 waits", "{n} wait") if row.waiting else None
 
 
 # -- one of them -----------------------------------------------------------------------------------------------------
@@ -205,7 +207,7 @@ def page(id: int, form: Form, status: int = 200) -> flask.Response:
         "agents/agent.html",
         status,
         agent=agent,
-        initials=presence.initials(agent.handle),
+        initials=avatars.initials("agent", agent.id, agent.handle),
         state=presence.lamp(row),
         about=about(row, user),
         sessions=sessions,

@@ -15,7 +15,7 @@ from models.reading import page_of_messages, work
 from models.task import TaskMessage
 from models.topic import Topic
 from models.user import User
-from webapp import fragments, words
+from webapp import avatars, fragments, words
 from webapp.pages import presence, shell
 
 PAGE = 50
@@ -123,14 +123,19 @@ def people(session: Session, user: User, topic: Topic, here: Any) -> list[dict[s
         {
             "kind": "user",
             "name": row.name,
-            "initials": words.initials(row.name, "user"),
+            "initials": avatars.initials("user", row.id, row.name),
             "lamp": None,
             "words": "you" if row.id == user.id else "may read" if row.level == Level.READ else "",
         }
         for row in session.execute(overview.readers(topic.creative_id))
     ]
     return found + [
-        {"kind": "agent", "name": row.handle, "initials": presence.initials(row.handle), "lamp": presence.brief(row)}
+        {
+            "kind": "agent",
+            "name": row.handle,
+            "initials": avatars.initials("agent", row.id, row.handle),
+            "lamp": presence.brief(row),
+        }
         for row in here
     ]
 
@@ -159,7 +164,7 @@ def route(topic: Topic, taking: Listeners, text: str, any_agent: bool = True) ->
     if len(taking.agents) > 1:
         return {"to": None, "state": "waiting" if away else None, "words": _to_several(taking.agents, away)}
     [agent] = taking.agents
-    to = {"kind": "agent", "initials": presence.initials(agent.handle), "name": agent.handle}
+    to = {"kind": "agent", "initials": avatars.initials("agent", agent.id, agent.handle), "name": agent.handle}
     if away:
         return {"to": to, "state": "waiting", "words": ", which is away; it waits in the queue."}
     return {

@@ -10,7 +10,7 @@ from models.creative import Creative, CreativeShare, Level
 from models.database import transaction
 from models.errors import Invalid, NotFound
 from models.user import Role, User
-from webapp import words
+from webapp import avatars, words
 from webapp.auth import at_least, person, signed_in
 from webapp.pages import topics
 from webapp.pages.forms import Form, answer, go_to
@@ -156,7 +156,7 @@ def member(row: Any, user: User) -> dict[str, Any]:
     return {
         "name": row.name,
         "email": row.email,
-        "initials": words.initials(row.name, "user"),
+        "initials": avatars.initials("user", row.id, row.name),
         "right": f"{right}, you" if row.id == user.id else right,
         "share_id": row.share_id,
         "level": row.level,

@@ -18,7 +18,7 @@ from models.user import Role, User
 from webapp import fragments, words
 from webapp.auth import person, signed_in
 from webapp.hub import hub
-from webapp.pages import presence, shell, work
+from webapp.pages import excerpt, presence, shell, work
 from webapp.pages.forms import answer
 
 MOST = 20
@@ -84,7 +84,7 @@ def needed(row: Any) -> dict[str, Any]:
 
 def news(row: Any) -> dict[str, Any]:
     """A topic with something new in it."""
-    said = " ".join((row.last_words or "").split())
+    said = excerpt.plain(row.last_html)
     return {
         "id": row.id,
         "name": row.name,

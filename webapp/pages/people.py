@@ -10,10 +10,9 @@ from models.database import transaction
 from models.errors import Forbidden, Invalid, NameTaken, NotFound, WrongState
 from models.one_time_link import OneTimeLink
 from models.user import Role, User
-from webapp import auth
+from webapp import auth, avatars
 from webapp.hub import hub
 from webapp.pages.forms import Form, answer, go_to
-from webapp.words import initials
 
 log = structlog.get_logger("people")
 blueprint = flask.Blueprint("people", __name__)
@@ -138,9 +137,7 @@ def show_all(status: int = 200, form: Form | None = None) -> flask.Response:
         now = database_time(session)
         members, invitations = User.members(session), OneTimeLink.open_invitations(session, now)
     shown = form or Form(email="", role=Role.MEMBER)
-    pairs: dict[int, str] = {}
-    for user in members:
-        pairs[user.id] = initials(user.name, "user", pairs.values())
+    pairs = {user.id: avatars.initials("user", user.id, user.name) for user in members}
     return answer(
         "people/people.html",
         status,

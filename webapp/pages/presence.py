@@ -6,7 +6,6 @@ from typing import Any
 from markupsafe import Markup
 
 from models.base import utcnow
-from webapp import words
 from webapp.fragments import grace_end, moment
 
 
@@ -44,8 +43,3 @@ def _grace(row: Any) -> Markup:
     if end <= utcnow() + timedelta(seconds=1):
         return Markup("its grace time is over")
     return Markup("{} of grace").format(moment(end, "left"))
-
-
-def initials(name: str) -> str:
-    """The two letters of an agent's avatar."""
-    return words.initials(name, "agent")

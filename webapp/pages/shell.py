@@ -13,7 +13,7 @@ from werkzeug.local import LocalProxy
 from models import overview
 from models.database import transaction
 from models.user import Role, User
-from webapp import words
+from webapp import avatars
 from webapp.auth import person, signed_in
 
 TOPICS = 10
@@ -64,7 +64,7 @@ def streams(user: User, *more: str) -> list[str]:
 def me(user: User) -> Item:
     """The person, for the header."""
     href = "/settings" if _exists("/settings") else None
-    return {"id": user.id, "name": user.name, "initials": words.initials(user.name, "user"), "href": href}
+    return {"id": user.id, "name": user.name, "initials": avatars.initials("user", user.id, user.name), "href": href}
 
 
 def groups(user: User) -> list[Item]:

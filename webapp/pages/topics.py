@@ -16,9 +16,9 @@ from models.database import transaction
 from models.errors import Invalid, NotFound
 from models.topic import Topic
 from models.user import Role, User
-from webapp import words
+from webapp import avatars, words
 from webapp.auth import at_least, person, signed_in
-from webapp.pages import presence
+from webapp.pages import excerpt
 from webapp.pages.forms import Form, answer, go_to
 
 PAGE = 50
@@ -82,8 +82,12 @@ def lead(rows: list[Any], archived: bool) -> str | None:
 
 def shown(row: Any) -> dict[str, Any]:
     """A row as topics/topics.html wants it."""
-    agent = {"name": row.agent_name, "initials": presence.initials(row.agent_name)} if row.agent_name else None
-    said = " ".join((row.last_words or "").split())
+    agent = (
+        {"name": row.agent_name, "initials": avatars.initials("agent", row.primary_agent_id, row.agent_name)}
+        if row.agent_name
+        else None
+    )
+    said = excerpt.plain(row.last_html)
     return {
         "id": row.id,
         "name": row.name,

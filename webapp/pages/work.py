@@ -40,6 +40,8 @@ def shown(row: Any) -> dict[str, Any]:
     meta: list[Any] = [row.topic_name]
     if row.status in RUNNING and row.dropped_at is not None:
         meta.append(Markup("dropped {}, {}").format(moment(row.dropped_at, "seen"), _unless(row)))
+    elif row.status == TaskStatus.QUEUED and not row.served:
+        meta.append(f"{row.agent_short} is not connected")
     elif row.why:
         meta.append(row.why.rstrip("."))
     if row.finished_at is not None:
