@@ -8,6 +8,7 @@ from typing import Any
 import flask
 from flask_sock import Sock
 from flask_wtf import CSRFProtect
+from werkzeug.routing import IntegerConverter, Map
 
 from models import sealed
 from models.database import repeated
@@ -21,8 +22,16 @@ from webapp.streams import Streams
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BODY_LIMIT = 1 << 20
+BIGGEST_ID = 2**53
 SLASHES = re.compile("//+")
 SIGNED_IN_FOR = timedelta(days=30)
+
+
+class IdConverter(IntegerConverter):
+    """`<int:id>` in an address: what no row can have is an address where nothing is."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=BIGGEST_ID)
 
 
 class Switchyard(flask.Flask):
@@ -42,6 +51,7 @@ def create_app(config: Config, database_url: str) -> flask.Flask:
     """The application, with nothing started yet: `wsgi.py` starts what runs by itself."""
     app = Switchyard("webapp", static_folder=str(ROOT / "static"), root_path=str(ROOT / "webapp"))
     app.config.update(settings(config))
+    app.url_map.converters["int"] = IdConverter
     app.json.sort_keys = False  # type: ignore[attr-defined]
     streams = Streams(database_url, payloads.READERS, after=agent_channel.stamp_written)
     sockets = Sockets(agent_channel.beat, presence_seconds=config.rules.heartbeat_seconds)
