@@ -169,6 +169,7 @@ def test_models_flush_and_never_commit() -> None:
     found = [
         f"{name}:{node.lineno}"
         for name, tree in sources("models")
+        if name != "models.database"
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in ("commit", "rollback")
     ]
