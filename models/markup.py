@@ -7,6 +7,7 @@ cells), `.heading` (a paragraph), `.mention`, `.plain`.
 
 import html
 import re
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from models.highlight import CLASSES, highlighted
 VERSION = 1  # raise it when the same text would come out differently
 MAX_CHARACTERS = 65_536  # longer text is shown as it was written
 MAX_HIGHLIGHTED = 20_480  # characters of code in one message; the rest is shown without colours
+HIGHLIGHT_SECONDS = 0.1  # of work for one message; 20 KB of real code take 0.03
 MAX_MARKS = 10_000  # signs of Markdown and line ends; more of them would stop every socket for half a second and longer
 MAX_CELLS = 20_000  # of tables, at the most that their widest row times all lines could make
 MAX_NESTING = 20  # deeper quotes and lists are shown as they were written
@@ -55,10 +57,11 @@ def render(text: str, mentions: Collection[str] = ()) -> str:
     text = text.encode("utf-8", "replace").decode()
     if len(text) > MAX_CHARACTERS or _is_costly(text):
         return _as_written(text)
-    environment = {"finder": _finder(mentions), "highlight": MAX_HIGHLIGHTED}
+    environment: dict[str, Any] = {"finder": _finder(mentions), "left": MAX_HIGHLIGHTED}
     tokens = _markdown.parse(text, environment)
     if any(token.nesting == 1 and token.level >= MAX_NESTING - 1 for token in tokens):
         return _as_written(text)
+    environment["until"] = time.thread_time() + HIGHLIGHT_SECONDS
     return _cleaner.clean(_markdown.renderer.render(tokens, _markdown.options, environment))
 
 
@@ -147,15 +150,12 @@ def _address(self: RendererHTML, tokens: Sequence[Token], index: int, options: O
     return f'<a href="{address}">{address}</a>'
 
 
-def _fence(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
+def _code(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
     token = tokens[index]
     language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
-    env["highlight"] -= len(token.content)
-    shown = highlighted(token.content, language) if env["highlight"] >= 0 else html.escape(token.content)
+    env["left"] -= len(token.content)
+    shown = html.escape(token.content) if env["left"] < 0 else highlighted(token.content, language, env["until"])
     return f'<pre class="hl"><code>{shown}</code></pre>\n'
-
-
-_code_block = _fence
 
 
 def _image(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
@@ -183,8 +183,9 @@ def _parser() -> MarkdownIt:
     # Without reference links: a few of them, called often, make hundreds of megabytes out of a page.
     parser = _Markdown("commonmark", options).enable(["table", "strikethrough"]).disable("reference")
     parser.core.ruler.push("shape", _shape)
-    for rule in (_fence, _code_block, _image, _address, _mention, _table_open, _table_close):
-        parser.add_render_rule(rule.__name__.lstrip("_"), rule)
+    rules = {"fence": _code, "code_block": _code, "image": _image, "address": _address, "mention": _mention}
+    for name, rule in {**rules, "table_open": _table_open, "table_close": _table_close}.items():
+        parser.add_render_rule(name, rule)
     return parser
 
 
