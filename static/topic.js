@@ -1,6 +1,7 @@
 // A topic: what arrives takes its place, the reader is never moved, and what is unread becomes read when it was seen.
 import { speak } from "./bar.js"
-import { refresh } from "./times.js"
+import { refresh, zone } from "./times.js"
+import { dayNumber } from "./words.js"
 
 const NEAR = 120
 let unseen = 0
@@ -47,8 +48,23 @@ function place(element) {
   }
   const id = idOf(element)
   const after = id ? [...log().querySelectorAll(":scope > .message")].find(other => idOf(other) > id) : null
+  if (id && !after) beginDay(element)
   log().insertBefore(element, after ?? null)
   return id > 0
+}
+
+// The line above the first message of a day, as the server draws it when the page is loaded.
+function beginDay(element) {
+  const time = element.querySelector("time")
+  const before = [...log().querySelectorAll(":scope > .message time")].at(-1)
+  const dayOf = at => dayNumber(Date.parse(at.dateTime), zone())
+  if (!time || (before && dayOf(before) === dayOf(time))) return
+  const line = Object.assign(document.createElement("p"), { className: "day" })
+  const day = time.cloneNode(true)
+  day.dataset.mode = "day"
+  line.append(document.createElement("span"))
+  line.firstChild.append(day)
+  log().append(line)
 }
 
 // The last of what hangs below a message on the rail.

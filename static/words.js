@@ -13,7 +13,7 @@ function parts(at, zone) {
   return Object.fromEntries(formats.get(zone).formatToParts(at).map(part => [part.type, part.value]))
 }
 
-function dayNumber(at, zone) {
+export function dayNumber(at, zone) {
   const { year, month, day } = parts(at, zone)
   return Date.UTC(+year, +month - 1, +day) / 86400000
 }

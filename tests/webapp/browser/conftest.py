@@ -4,7 +4,7 @@ import pathlib
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests import browser as chromium
 from tests import gallery
@@ -44,6 +44,6 @@ def page(context: BrowserContext) -> Page:
 def cable(page: Page, address: str) -> Cable:
     cable = Cable(page)
     page.goto(f"{address}/topic-live.html")
-    page.wait_for_function("document.querySelector('#live-bar').hidden")
+    expect(page.locator("#live-bar")).to_be_hidden()
     chromium.until(page, lambda: any(asked["command"] == "subscribe" for asked in cable.asked))
     return cable

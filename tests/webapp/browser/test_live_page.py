@@ -44,6 +44,17 @@ def test_a_reader_further_up_is_not_moved_but_told(page: Page, cable: Cable) -> 
     expect(button).to_be_hidden()
 
 
+def test_the_first_message_of_a_day_gets_its_line(page: Page, cable: Cable) -> None:
+    days = page.locator("#messages > .day")
+    expect(days).to_have_count(1)
+    cable.say(append(bubble(21, data.SCOUT, "Still today")))
+    tomorrow = NOW + timedelta(days=1)
+    cable.say(append(bubble(22, data.SCOUT, "Tomorrow", tomorrow)) + append(bubble(23, data.SCOUT, "Too", tomorrow)))
+    expect(page.locator("#message-23")).to_be_attached()
+    expect(days).to_have_count(2)
+    assert page.evaluate("document.querySelector('#message-22').previousElementSibling.className") == "day"
+
+
 def test_a_word_of_delivery_is_replaced_alone(page: Page, cable: Cable) -> None:
     message = data.message(20, data.MIRA, "", NOW, delivery="working")
     word = ENV.get_template("components/message.html").module.delivery(message)  # type: ignore[attr-defined]

@@ -55,7 +55,7 @@ def test_the_console_stays_silent_under_our_policy(page: Page, address: str) -> 
         if name == "topic-live.html":  # the gallery has no cable to follow
             continue
         page.goto(f"{address}/{name}")
-        page.wait_for_function("document.readyState === 'complete'")
+        page.wait_for_load_state("load")
     assert said == []
 
 
