@@ -73,4 +73,5 @@ def _sweep(root: Path, keep: str) -> None:
 
 def _discard(embedded: Embedded) -> None:
     if embedded.stop():
-        shutil.rmtree(embedded.data_dir)
+        shutil.rmtree(embedded.folder)
+        shutil.rmtree(embedded.data_dir, ignore_errors=True)

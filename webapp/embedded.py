@@ -85,20 +85,23 @@ class Embedded:
     def stop(self) -> bool:
         """Leave; True when that stopped the server, which then is really gone.
 
-        A hub always stops it. A command does when commands started it and no other still uses it.
+        A hub always stops it. A command does when commands started it and no other still uses it. Never raises.
         """
         if self._home is None or not (self._hub.held or self._users.held):
             return False
-        with self._transition():
-            try:
+        try:
+            with self._transition():
                 ours = self._hub.held or (self._borrowed.exists() and self._users.take())
                 if ours:
                     self._server.shut_down()
                     self._borrowed.unlink(missing_ok=True)
                 return ours
-            finally:
-                self._users.release()
-                self._hub.release()
+        except EmbeddedError as error:
+            log.error("database_not_stopped", reason=str(error))
+            return False
+        finally:
+            self._users.release()
+            self._hub.release()
 
     def alive(self) -> bool:
         """Whether the server answers a query within about two seconds."""
@@ -130,6 +133,11 @@ class Embedded:
         home = self._settled()
         host = quote(str(home.socket_folder()), safe="")
         return f"postgresql+psycopg://{HUB}:{home.password(HUB)}@/{DATABASE}?host={host}&port={PORT}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the database really is: inside the data folder, or outside when its server cannot get there."""
+        return self._settled().folder
 
     def _try_join(self) -> bool:
         with self._transition():

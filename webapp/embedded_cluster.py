@@ -64,7 +64,9 @@ def why_not(said: str) -> str:
             "Postgres refuses a user id without a name, and ours is not in /etc/passwd. "
             "Add it there, run as another user, or set SWITCHYARD_DATABASE_URL."
         )
-    return f"The embedded database could not be made: {' / '.join(said.strip().splitlines()[-2:])}"
+    return (
+        f"The embedded database could not be made: {' / '.join(said.strip().splitlines()[-2:]) or 'initdb was ended'}"
+    )
 
 
 def _locales(major: int) -> list[list[str]]:

@@ -9,15 +9,19 @@ DATA_DIR/database.place       then names the folder under /var/lib
 
 import contextlib
 import hashlib
+import itertools
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from webapp.embedded_account import Account, EmbeddedError, account_for
 from webapp.embedded_lock import FileLock
+
+log = structlog.get_logger(__name__)
 
 ELSEWHERE = Path("/var/lib/switchyard")
 PORT = 5432  # only a part of the socket's name: nothing listens on TCP
@@ -62,6 +66,8 @@ class Home:
     def password_file(self, role: str) -> Path:
         """Where the password of a database role is kept, made when missing: 256 bits, readable by nobody else."""
         path = self.folder / f"{role}.password"
+        if path.exists():
+            return path
         with contextlib.suppress(FileExistsError):
             write_private(path, secrets.token_urlsafe(32))
             if self.account.step_down:
@@ -78,6 +84,11 @@ class Home:
         if len(os.fsencode(inside / f".s.PGSQL.{PORT}")) <= SOCKET_BYTES and "," not in str(inside):
             return self.own("run")
         return self._short_folder()
+
+    @property
+    def socket(self) -> Path:
+        """Where a server of this home is heard."""
+        return self.socket_folder() / f".s.PGSQL.{PORT}"
 
     def _short_folder(self) -> Path:
         remembered = self.folder / "socket"
@@ -106,7 +117,7 @@ class Home:
         logs = sorted((self.folder / "log").glob("postgres-*.log"))
         if logs and any("logging collector" in line for line in lines):  # it got as far as opening its log
             lines = logs[-1].read_text(errors="replace").splitlines()
-        grave = [line for line in lines if "FATAL" in line or "PANIC" in line]
+        grave = [line for line in lines if ("FATAL" in line or "PANIC" in line) and "starting up" not in line]
         return " / ".join((grave or lines)[-2:]) or "it said nothing"
 
 
@@ -155,12 +166,11 @@ def _elsewhere(data_dir: Path, elsewhere: Path, pointer: Path, account: Account)
 
 def _unused(elsewhere: Path, digest: str) -> Path:
     """A home left behind by a data folder that was deleted is neither reused nor removed: it may be the only copy."""
-
-    def names() -> Iterator[str]:
-        yield digest
-        yield from (f"{digest}-{number}" for number in range(2, 1000))
-
-    return next(elsewhere / name for name in names() if not (elsewhere / name).exists())
+    for name in itertools.chain([digest], (f"{digest}-{number}" for number in itertools.count(2))):
+        if not (elsewhere / name / "cluster").exists():
+            return elsewhere / name
+        log.warning("older_database_left_alone", folder=str(elsewhere / name))
+    raise AssertionError("names do not run out")
 
 
 def _made(folder: Path, account: Account) -> Home:

@@ -60,7 +60,7 @@ class Server:
         """Whether it runs but its socket is gone, as when somebody emptied /tmp: it will never answer again."""
         postmaster = self.postmaster()
         ready = postmaster is not None and postmaster.status == "ready" and not postmaster.frozen
-        return ready and not (self.home.socket_folder() / f".s.PGSQL.{PORT}").exists()
+        return ready and not self.home.socket.exists()
 
     def shut_down(self) -> None:
         """What `pg_ctl stop -m fast` does, but only ever to the process that was proven to be this server."""
@@ -82,7 +82,8 @@ class Server:
         if self.home.made_by is None:
             embedded_cluster.make(self.home, binaries)
         # Whoever has the old pid now would pass for a server. That two serve one cluster, their shared memory forbids.
-        pid_file(self.home.cluster).unlink(missing_ok=True)
+        for stale in (pid_file(self.home.cluster), self.home.socket.with_name(f"{self.home.socket.name}.lock")):
+            stale.unlink(missing_ok=True)
         deadline = time.monotonic() + IN_USE_SECONDS
         try:
             while not self._spawned(binaries):

@@ -16,6 +16,7 @@ import psutil
 import psycopg
 import pytest
 
+from tests.conditions import until
 from webapp import embedded_account, embedded_binaries, embedded_cluster, embedded_home, embedded_server
 from webapp.embedded import Embedded, EmbeddedError
 from webapp.embedded_account import Account
@@ -35,13 +36,6 @@ except EmbeddedError as error:
 sys.stdin.read()
 hub.stop()
 """
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
 
 
 def ask(url: str, query: str) -> object:
@@ -223,12 +217,14 @@ def test_a_server_whose_hub_was_killed_is_adopted(make, hub_process, data_dir):
 
 
 @pytest.mark.parametrize("name", ["innocent", "postgres"])
-def test_a_reused_pid_is_never_signalled(make, data_dir, tmp_path, name):
-    (tmp_path / name).symlink_to(sys.executable)
-    command = [str(tmp_path / name), "-ISE", "-c", "print(1, flush=True); input()"]
-    stranger = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    stranger.stdout.readline()
+def test_a_reused_pid_is_never_signalled(make, open_place, data_dir, name):
     cluster = data_dir / "database" / "cluster"
+    (open_place / name).symlink_to("/bin/sh")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    account = embedded_account.account_for(cluster)  # whose processes Postgres itself would take for a server
+    options = {**account.spawn_options(), **pipes}
+    stranger = subprocess.Popen([open_place / name, "-c", "echo ready; read line"], **options)
+    stranger.stdout.readline()
     pid_file(cluster).write_text(f"{stranger.pid}\n{cluster}\n1000000000\n5432\n/nowhere\n\n1 1\nready\n")
     hub = make()
     hub.start()
@@ -319,6 +315,17 @@ def test_a_command_beside_a_hub_neither_starts_nor_stops_anything(make, data_dir
     assert hub.alive()
 
 
+def test_a_command_leaves_it_to_the_hub_to_start_a_killed_server(make, data_dir):
+    hub, command = make(), make()
+    hub.start()
+    os.kill(server_pid(data_dir), signal.SIGKILL)
+    until(lambda: find(data_dir / "database" / "cluster") is None)
+    assert not command._try_join()
+    until(hub.ensure)
+    assert command._try_join()
+    assert command.adopted
+
+
 def test_a_command_without_a_hub_starts_the_server_for_its_own_time(make, data_dir):
     with make().joined() as url:
         assert ask(url, "SELECT 1") == 1
@@ -393,6 +400,7 @@ def test_a_data_folder_that_was_deleted_does_not_get_its_old_database_back(tmp_p
     account = Account(65534, 65534, step_down=AS_ROOT)
     pointer = tmp_path / "database.place"
     first = embedded_home._elsewhere(tmp_path, open_place / "homes", pointer, account)
+    (first.folder / "cluster").mkdir()
     pointer.unlink()
     second = embedded_home._elsewhere(tmp_path, open_place / "homes", pointer, account)
     assert second.folder != first.folder
@@ -407,10 +415,13 @@ def test_logs_repeat_nothing_that_people_wrote(make, data_dir):
     with pytest.raises(psycopg.errors.UniqueViolation):
         ask(url, "INSERT INTO words VALUES ('a private sentence')")
     ask(url, "DROP TABLE words")
-    logs = (data_dir / "database" / "log").glob("*.log")
-    said = "".join(log.read_text() for log in logs)
-    assert "duplicate key value" in said
-    assert "private sentence" not in said
+    log = data_dir / "database" / "log"
+
+    def said() -> str:
+        return "".join(file.read_text() for file in log.glob("*.log"))
+
+    until(lambda: "duplicate key value" in said(), "the server's log to be written")
+    assert "private sentence" not in said()
 
 
 def test_old_logs_are_removed(make, data_dir):
