@@ -27,7 +27,7 @@ def check_host() -> Response | None:
 
 
 def add_headers(response: Response) -> Response:
-    """The headers of every answer; a page is never cached, a vendored file for a day."""
+    """The headers of every answer. A page is never kept; a static file is asked for again, or an upgrade would mix."""
     # Safari does not count ws: of the same host as 'self'.
     host = flask.request.host if hub().config.allows_host(flask.request.headers.get("Host")) else ""
     sockets = f"ws://{host} wss://{host}" if host else ""
@@ -36,7 +36,7 @@ def add_headers(response: Response) -> Response:
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
     if flask.request.endpoint == "static" and response.status_code in (200, 304):
-        response.headers["Cache-Control"] = "public, max-age=3600"
+        response.headers["Cache-Control"] = "no-cache"
     else:
         response.headers["Cache-Control"] = "no-store"
     if client().scheme == "https":
