@@ -201,7 +201,7 @@ def test_removing_a_person_ends_all_that_was_theirs(app: flask.Flask, visitor: V
         now = database_time(session)
         registered = registration.register(session, bob, "scout", "laptop", None, now)
         posted = registered.topic.post(session, bob, "do this", now)
-        token, text = AccessToken.create(session, bob, "laptop", now)
+        _, text = AccessToken.create(session, bob, "laptop", now)
         docs = Creative.create(session, ada, "Docs")
         docs.share(session, Level.FEEDBACK, user_id=bob.id)
     visitor.get(f"/people/{bob.id}/remove")
