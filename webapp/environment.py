@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 Source = Literal["default", "environment", "file", "option"]
 PREFIX = "SWITCHYARD_"
+ELSEWHERE = {f"{PREFIX}TOKEN"}  # read by the playground agent, which may be started from the same shell
 NO_HOME = f"This user (uid {os.getuid()}) has no home folder to keep data in: set {PREFIX}DATA_DIR."
 
 
@@ -60,7 +61,8 @@ class Environment:
 
     def unread(self) -> tuple[str, ...]:
         """Variables with our prefix that nobody takes: probably a slip of the pen."""
-        return tuple(sorted(name for name in self.variables if name.startswith(PREFIX) and name not in self.sources))
+        known = {*self.sources, *ELSEWHERE}
+        return tuple(sorted(name for name in self.variables if name.startswith(PREFIX) and name not in known))
 
     def raise_problems(self) -> None:
         """Raises ConfigError when anything was wrong so far."""

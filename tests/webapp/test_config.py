@@ -119,7 +119,7 @@ def test_old_keys_follow_the_new_one():
 
 
 def test_names_that_nobody_reads_are_kept_to_be_told():
-    assert config(GRACE_SECOND="3").unread == ("SWITCHYARD_GRACE_SECOND",)
+    assert config(GRACE_SECOND="3", TOKEN="of the playground agent").unread == ("SWITCHYARD_GRACE_SECOND",)
 
 
 def test_a_short_stale_time_brings_a_quicker_heartbeat():
