@@ -13,7 +13,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASK = "[masked]"
-QUIET = ("apscheduler", "sqlalchemy", "werkzeug", "urllib3", "websocket")  # these tell every step at INFO
+QUIET = ("alembic", "apscheduler", "sqlalchemy", "werkzeug", "urllib3", "websocket")  # these tell every step at INFO
 
 NAMES = r"password|passwd|passphrase|secret|token|api_?key|authorization|cookies?|credentials?|dsn"
 
