@@ -134,6 +134,8 @@ def page(id: int, form: Form, status: int = 200) -> flask.Response:
         may_share = creative.allows(session, user, Level.ADMIN) and not creative.is_inbox
         may_write = creative.allows(session, user, Level.FEEDBACK)
         readers = session.execute(overview.readers(id).limit(MOST)).all()
+        if form.errors and not may_share:  # there is no form to say it in
+            raise Invalid(" ".join(form.errors.values()))
         rows = session.execute(overview.topics_in_full(user.id, within=id).limit(topics.PAGE + 1)).all()
     return answer(
         "creatives/creative.html",

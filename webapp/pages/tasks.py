@@ -192,7 +192,9 @@ def locked(session: Session, user: User, id: int) -> tuple[Topic, Task]:
 def came_from() -> str:
     """The page of this hub on which the button was pressed, "" when unknown."""
     referrer = urlsplit(flask.request.referrer or "")
-    path = local_path(referrer.path) if referrer.netloc == flask.request.host else ""
+    path = referrer.path
+    if referrer.netloc != flask.request.host or local_path(path) != path:
+        return ""
     return path if path == "/" or path.startswith(("/topics/", "/tasks", "/agents/")) else ""
 
 

@@ -167,26 +167,23 @@ def choices(agents: Any) -> list[tuple[str, str]]:
 @signed_in
 def edit(id: int) -> flask.Response:
     """The form that renames a topic, gives it an agent, or puts it away."""
-    user = person()
     with transaction() as session:
-        topic = changeable(session, user, id)
-    return edit_form(topic, Form(name=topic.name, primary_agent_id=topic.primary_agent_id or ""))
+        topic = changeable(session, person(), id)
+    return edit_form(id, Form(name=topic.name, primary_agent_id=topic.primary_agent_id or ""))
 
 
 @blueprint.post("/topics/<int:id>/edit")
 @signed_in
 def change(id: int) -> flask.Response:
     """Saves name and agent."""
-    form, user = Form.posted("name", "primary_agent_id"), person()
-    with transaction() as session:
-        topic = changeable(session, user, id)
+    form = Form.posted("name", "primary_agent_id")
     try:
         with transaction() as session:
-            topic = changeable(session, user, id, lock=True)
+            topic = changeable(session, person(), id, lock=True)
             topic.set_primary_agent(session, chosen_agent(form["primary_agent_id"]))
             topic.rename(session, form["name"])
     except Invalid as refusal:
-        return edit_form(topic, form.refused(refusal), 422)
+        return edit_form(id, form.refused(refusal), 422)
     return go_to("topic.show", id=id)
 
 
@@ -207,8 +204,9 @@ def changeable(session: Session, user: User, id: int, lock: bool = False) -> Top
     return (Topic.locked(session, id) or topic) if lock else topic
 
 
-def edit_form(topic: Topic, form: Form, status: int = 200) -> flask.Response:
+def edit_form(id: int, form: Form, status: int = 200) -> flask.Response:
     """The page, with the agents that may work in this topic."""
     with transaction() as session:
+        topic = changeable(session, person(), id)
         agents = session.scalars(Agent.usable_in(topic.creative_id)).all()
     return answer("topics/edit.html", status, topic=topic, form=form, agents=choices(agents))
