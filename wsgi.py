@@ -124,7 +124,7 @@ def serve(config: Config, embedded: Embedded | None, url: str) -> None:
     if set_up is not None:
         print(f"Make the first account here (the link works once): {config.public_url}{set_up}", flush=True)
     try:
-        wait_for_a_signal()
+        wait_for_a_signal(embedded)
     finally:
         log.info("stopping")
         timetable.stop()
@@ -136,13 +136,18 @@ def serve(config: Config, embedded: Embedded | None, url: str) -> None:
         database.dispose()
 
 
-def wait_for_a_signal() -> None:
-    """Until SIGTERM or SIGINT; a second one ends the process at once."""
+def wait_for_a_signal(embedded: Embedded | None) -> None:
+    """Until SIGTERM or SIGINT; a second one waits for nobody but the embedded database."""
     asked = Event()
+
+    def hurry() -> None:
+        if embedded is not None:
+            embedded.stop()
+        os._exit(1)
 
     def stop() -> None:
         if asked.is_set():
-            os._exit(1)
+            gevent.spawn(hurry)
         asked.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):

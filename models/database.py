@@ -73,6 +73,7 @@ def connect(
         max_overflow=pool[1],
         pool_timeout=3,
         pool_use_lifo=True,
+        hide_parameters=True,
         connect_args={"connect_timeout": 3, "options": TIMEOUTS, "application_name": "switchyard"},
     )
     event.listen(Database.engine, "checkin", _note_idle)

@@ -12,6 +12,7 @@ from typing import Any
 import gevent
 import psycopg
 import structlog
+from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import make_url
 
 from models.broadcast import CHANNEL, Broadcast
@@ -52,7 +53,7 @@ class Streams:
         self, url: str, readers: Mapping[str, Reader] | None = None, after: Callable[[], None] = lambda: None
     ) -> None:
         """`url` is SQLAlchemy's; nothing is opened before `start`. `after` is called when a batch was forwarded."""
-        self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._dsn = conninfo(url)
         self._readers = dict(readers or {})
         self._after = after
         self._followers: dict[str, list[Follower]] = defaultdict(list)
@@ -155,6 +156,15 @@ class Streams:
                 follower(heard)
             except Exception:
                 log.exception("follower_failed", stream=stream, event_name=heard.event)
+
+
+def conninfo(url: str) -> str:
+    """SQLAlchemy's URL in libpq's words. As a URL it would not do: a space in a socket's path is written as "+"."""
+    parts = make_url(url)
+    named = {"host": parts.host, "port": parts.port, "user": parts.username, "password": parts.password}
+    return make_conninfo(
+        **{name: value for name, value in named.items() if value}, dbname=parts.database, **parts.query
+    )
 
 
 def _parsed(payload: str) -> Broadcast | None:
