@@ -34,6 +34,11 @@ class Child:
         return cls(sys.executable, "-m", module, *arguments)
 
     @classmethod
+    def crowd(cls, port: int, token: str, identifier: str) -> "Child":
+        """Clients of the hub at this port; each `NUMBER` becomes the number of the client."""
+        return cls.python("tests.bench.readers", str(port), token, identifier)
+
+    @classmethod
     def node(cls, *arguments: str) -> "Child":
         """The Node server that we measure ourselves against."""
         return cls("node", str(PEER), *arguments, environment={"NODE_PATH": str(installed_ws())})

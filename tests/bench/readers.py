@@ -12,15 +12,15 @@ from webapp.cable.incoming import unmask
 from webapp.server import raise_file_limit
 
 IDENTIFIER = json.dumps({"channel": "BenchChannel", "stream": "topic:5"})
-SUBSCRIBE = json.dumps({"command": "subscribe", "identifier": IDENTIFIER}).encode()
 STUCK_BUFFER = 4096
 
 
 class Crowd:
     """Clients of one server; the stuck ones never read again after their confirmation."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, token: str, identifier: str) -> None:
+        """Every `NUMBER` in token and identifier becomes the number of the client."""
+        self._port, self._token, self._identifier = port, token, identifier
         self._readers: dict[int, socket.socket] = {}
         self._stuck: list[socket.socket] = []
         self._poll = select.epoll()
@@ -53,21 +53,27 @@ class Crowd:
         client.connect(("127.0.0.1", self._port))
         key = base64.b64encode(os.urandom(16)).decode()
         client.sendall(
-            f"GET /cable?token={number} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            f"GET /cable?token={self._token.replace('NUMBER', str(number))} HTTP/1.1\r\nHost: localhost\r\n"
+            "Connection: Upgrade\r\nUpgrade: websocket\r\n"
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
             "Sec-WebSocket-Protocol: actioncable-v1-json, actioncable-unsupported\r\n\r\n".encode()
         )
-        client.sendall(bytes((0x81, 0xFE)) + len(SUBSCRIBE).to_bytes(2) + b"mask" + unmask(SUBSCRIBE, b"mask"))
+        identifier = self._identifier.replace("NUMBER", str(number))
+        command = json.dumps({"command": "subscribe", "identifier": identifier}).encode().ljust(126)
+        client.sendall(bytes((0x81, 0xFE)) + len(command).to_bytes(2) + b"mask" + unmask(command, b"mask"))
         heard = b""
         while b"confirm_subscription" not in heard or not heard.endswith(b"}"):
-            heard += client.recv(4096)
+            heard += (data := client.recv(4096))
+            if not data or b"reject" in heard:
+                raise RuntimeError(f"not subscribed: {heard!r}")
         return client
 
 
 def main() -> None:
     """Obeys the lines on standard input."""
     raise_file_limit()
-    crowd = Crowd(int(sys.argv[1]))
+    _, port, token, identifier = sys.argv
+    crowd = Crowd(int(port), token, identifier)
     print(json.dumps({}), flush=True)
     for line in sys.stdin:
         verb, *numbers = line.split()

@@ -64,26 +64,25 @@ def prepare_handshake(environ: MutableMapping[str, Any], subprotocol: str | None
 def take_over(opened: Any, serve: Callable[[WebSocket], None]) -> None:
     """Takes the socket from flask-sock's `opened` and runs `serve` on it; the socket ends when `serve` returns.
 
-    Under our own server `serve` starts when the request is over, in the same greenlet, so that no request lives as
-    long as its socket; under another server it runs here and now.
+    Under our own server `serve` starts when the request is over, so that no request lives as long as its socket; under
+    another server it runs here and now.
     """
     stream = opened.environ["wsgi.input"]
-    sock = stream.raw._sock
-    early = _already_read(stream, sock)
+    early = _already_read(stream, stream.raw._sock)
     opened.sock.close()  # flask-sock holds a duplicate; without it, it cannot say goodbye in our name
 
-    def run() -> None:
+    def run(sock: Any) -> None:
         socket = WebSocket(sock, early)
         try:
             serve(socket)
         finally:
             socket.end()
 
-    opened.environ.get(TAKE_OVER, _at_once)(run)
-
-
-def _at_once(run: Callable[[], None]) -> None:
-    run()
+    later = opened.environ.get(TAKE_OVER)
+    if later is not None:
+        later(run)
+    else:
+        run(stream.raw._sock)
 
 
 def _already_read(stream: Any, sock: Any) -> bytes:

@@ -1,7 +1,7 @@
 """One RFC 6455 socket, from the end of its handshake to its own.
 
 Writing never waits: what the kernel does not take goes to a bounded backlog, and a writer greenlet lives only as long
-as that backlog. Reading happens in the greenlet of the request that opened the socket.
+as that backlog. Reading happens in one greenlet, which is also the one that gives the descriptor back.
 """
 
 import socket as sockets

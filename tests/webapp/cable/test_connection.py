@@ -121,6 +121,17 @@ def test_a_database_away_sends_the_client_round(stage: Stage) -> None:
     assert client.close_code() == 1001
 
 
+def test_a_connection_that_is_killed_in_the_middle_of_a_command_still_leaves_once(stage: Stage) -> None:
+    stage.on_subscribe = lambda channel: gevent.event.Event().wait(5)
+    client = stage.client()
+    client.subscribe(ONE)
+    eventually(lambda: stage.channels)
+    assert stage.server is not None
+    stage.server.stop(timeout=0.05)
+    assert stage.log == ["subscribed", "left"]
+    assert client.ended()
+
+
 def test_a_connection_has_a_bounded_number_of_subscriptions(stage: Stage) -> None:
     client = stage.client()
     for number in range(MOST_SUBSCRIPTIONS + 1):
