@@ -5,10 +5,10 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from models import markup
 from models.base import Base, Born, Id
 from models.broadcast import broadcast
 from models.errors import Invalid
+from models.markup import VERSION, render
 
 TEXT_LIMIT = 200_000
 
@@ -82,8 +82,8 @@ class Message(Base):
             user_id=user_id,
             agent_id=agent_id,
             text=text,
-            html=markup.render(text),
-            html_version=markup.VERSION,
+            html=render(text),
+            html_version=VERSION,
             source=source,
             task_id=task_id,
             once=once,

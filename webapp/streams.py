@@ -162,9 +162,8 @@ def conninfo(url: str) -> str:
     """SQLAlchemy's URL in libpq's words. As a URL it would not do: a space in a socket's path is written as "+"."""
     parts = make_url(url)
     named = {"host": parts.host, "port": parts.port, "user": parts.username, "password": parts.password}
-    return make_conninfo(
-        **{name: value for name, value in named.items() if value}, dbname=parts.database, **parts.query
-    )
+    options = {name: str(value) for name, value in {**named, **parts.query}.items() if value}
+    return make_conninfo(dbname=parts.database, **options)
 
 
 def _parsed(payload: str) -> Broadcast | None:
