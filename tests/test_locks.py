@@ -91,6 +91,28 @@ def test_advancing_locks_downward(locks: Recorder, cast: Cast) -> None:
     assert locks.check() == ["topics", "agents", "tasks"]
 
 
+def test_cancelling_locks_downward(locks: Recorder, cast: Cast) -> None:
+    cast.connect()
+    task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
+    cast.topic.post(cast.session, cast.alice, "two", cast.now)
+    locks.locked.clear()
+    topic = Topic.locked(cast.session, cast.topic.id)
+    assert topic is not None
+    topic.cancel(cast.session, task, "Alice", cast.now)
+    assert locks.check()[:3] == ["topics", "agents", "tasks"]
+
+
+def test_trying_again_with_another_agent_locks_downward(locks: Recorder, cast: Cast) -> None:
+    scribe = Agent.new_channel_agent(cast.session, cast.alice, "scribe")
+    task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
+    cast.connect(scribe)
+    locks.locked.clear()
+    topic = Topic.locked(cast.session, cast.topic.id)
+    assert topic is not None
+    assert topic.reassign(cast.session, task, scribe.id, "Alice", cast.now).status == "delegated"
+    assert locks.check()[:3] == ["topics", "agents", "tasks"]
+
+
 def test_subscribing_with_work_to_judge_locks_downward(locks: Recorder, cast: Cast) -> None:
     cast.connect()
     cast.topic.post(cast.session, cast.alice, "one", cast.now)

@@ -6,7 +6,7 @@ A view gets an `Ask` and gives a Struct. All it does is one transaction; what be
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import wraps
+from functools import cached_property, wraps
 from typing import Any, Generic, TypeVar
 
 import flask
@@ -37,7 +37,11 @@ class Ask(Generic[Given]):
     session: Session
     token: AccessToken
     given: Given
-    now: datetime
+
+    @cached_property
+    def now(self) -> datetime:
+        """The time of this transaction by the database's clock; asked for once."""
+        return database_time(self.session)
 
     @property
     def user(self) -> User:
@@ -146,7 +150,7 @@ def _pass(view: View, token: AccessToken, takes: type[Any] | None, status: int, 
 
         def work() -> Response:
             given = _given(takes)
-            ask = Ask(session, token, given, database_time(session))
+            ask = Ask(session, token, given)
             return answered(view(ask, **ids), status)
 
         key = flask.request.headers.get("Idempotency-Key")

@@ -113,7 +113,7 @@ def _choices(field: str, wanted: Any) -> list[str]:
     return [str(value) for one in shapes for value in one.get("enum", [])]
 
 
-def without_zero_bytes(given: T, place: str = "") -> T:
+def without_zero_bytes(given: T) -> T:
     """The same, once no text in it holds a zero byte, which no database can store; `text` itself is mended later."""
     for field in msgspec.structs.fields(given):  # type: ignore[arg-type]
         value = getattr(given, field.name)
