@@ -81,7 +81,7 @@ async function renewShell() {
   const response = await fetch(`/shell?at=${at}`, { headers: { Accept: "text/html" } }).catch(() => null)
   if (!response?.ok || response.redirected) return
   const page = new DOMParser().parseFromString(await response.text(), "text/html")
-  for (const id of ["shell-nav", "shell-bottom"]) {
+  for (const id of ["shell-nav", "shell-bottom", "shell-aside"]) {
     const theirs = page.getElementById(id), ours = document.getElementById(id)
     if (theirs && ours && !ours.contains(document.activeElement)) ours.replaceChildren(...theirs.childNodes)
   }

@@ -19,6 +19,7 @@ from webapp import avatars, fragments, words
 from webapp.pages import presence, shell
 
 PAGE = 50
+MOST_NAMED = 50
 
 
 class Window(NamedTuple):
@@ -62,8 +63,9 @@ def context(session: Session, user: User, topic: Topic, now: datetime, window: W
     found = read(session, topic.id, window)
     creative = topic.creative(session)
     may_write = creative.allows(session, user, Level.FEEDBACK)
-    here = session.execute(overview.agents(now, Agent.usable_in(topic.creative_id))).all()
+    here = agents_in(session, topic, now)
     return {
+        **aside(session, user, topic, here, now),
         "topic": {
             "id": topic.id,
             "name": topic.name,
@@ -78,8 +80,6 @@ def context(session: Session, user: User, topic: Topic, now: datetime, window: W
         "later": f"/topics/{topic.id}?after={found.rows[-1].id}" if found.later and found.rows else None,
         "route": route(topic, listening(session, user, topic, "", now), "", bool(here)) if may_write else None,
         "once": new_once(),
-        "people": people(session, user, topic, here),
-        "work": work_counts(session, topic, now),
         "menu": [{"href": f"/topics/{topic.id}/edit", "label": "Change this topic"}] if may_write else [],
         "after_url": f"/topics/{topic.id}/after",
         "read_url": f"/topics/{topic.id}/read",
@@ -91,7 +91,7 @@ def new_once() -> str:
     return secrets.token_hex(12)
 
 
-def lead(topic: Topic, creative: str, here: list[Any] | Any) -> str:
+def lead(topic: Topic, creative: str, here: list[Any]) -> str:
     """ "In Atlas. Its agent is scout." """
     primary = next((row.handle for row in here if row.id == topic.primary_agent_id), None)
     place = f"Archived. In {creative}." if topic.archived else f"In {creative}."
@@ -117,7 +117,17 @@ def items(session: Session, rows: list[Any], may_act: bool, days: bool = True) -
     return found
 
 
-def people(session: Session, user: User, topic: Topic, here: Any) -> list[dict[str, Any]]:
+def agents_in(session: Session, topic: Topic, now: datetime) -> list[Any]:
+    """The agents that may work in a topic (rows of `models.overview.agents`)."""
+    return list(session.execute(overview.agents(now, Agent.usable_in(topic.creative_id)).limit(MOST_NAMED)))
+
+
+def aside(session: Session, user: User, topic: Topic, here: list[Any], now: datetime) -> dict[str, Any]:
+    """What stands beside the conversation (topics/aside.html)."""
+    return {"people": people(session, user, topic, here), "work": work_counts(session, topic, now)}
+
+
+def people(session: Session, user: User, topic: Topic, here: list[Any]) -> list[dict[str, Any]]:
     """Who may read here, and the agents that may work here with what they do now."""
     found = [
         {
@@ -127,7 +137,7 @@ def people(session: Session, user: User, topic: Topic, here: Any) -> list[dict[s
             "lamp": None,
             "words": "you" if row.id == user.id else "may read" if row.level == Level.READ else "",
         }
-        for row in session.execute(overview.readers(topic.creative_id))
+        for row in session.execute(overview.readers(topic.creative_id).limit(MOST_NAMED))
     ]
     return found + [
         {

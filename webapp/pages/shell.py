@@ -14,7 +14,7 @@ from models import overview
 from models.database import transaction
 from models.user import Role, User
 from webapp import avatars
-from webapp.auth import person, signed_in
+from webapp.auth import person
 
 TOPICS = 10
 UNSET_ZONE = "UTC"
@@ -40,13 +40,6 @@ def around() -> dict[str, Any]:
         "streams": streams(user),
         "flash": next(iter(flask.get_flashed_messages()), None),
     }
-
-
-@blueprint.get("/shell")
-@signed_in
-def navigation() -> str:
-    """The navigation alone, for an open page whose person has something new. `at` is the path of that page."""
-    return flask.render_template("streams/shell.html")
 
 
 def known() -> User | None:

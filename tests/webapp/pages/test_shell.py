@@ -71,8 +71,9 @@ def test_the_navigation_alone_costs_two_questions(stage: Stage) -> None:
     for number in range(8):
         stage.post("hello", stage.ada, stage.topic(f"Number {number}"))
     with counted() as after:
-        answer = alice.get(f"/shell?at=/topics/{stage.topic_id}")
+        alice.get("/shell?at=/tasks")
     assert len(after) == len(before) <= 3, after
+    answer = alice.get(f"/shell?at=/topics/{stage.topic_id}")
     assert f'<a href="/topics/{stage.topic_id}" aria-current="page"' in answer.text
 
 
@@ -113,3 +114,19 @@ def test_strangers_are_asked_to_sign_in_everywhere(app: flask.Flask) -> None:
     for path in ("/", "/topics", "/topics/new", "/tasks", "/tasks/1", "/agents", "/agents/1", "/creatives", "/shell"):
         answer = Visitor(app).get(path)
         assert answer.status_code == 303 and answer.location.startswith("/sign-in"), path
+
+
+def test_an_open_topic_gets_its_aside_anew_too(stage: Stage) -> None:
+    stage.away()
+    stage.connect()
+    stage.post("Find out why")
+    alice, mallory = stage.visitor(stage.alice), stage.visitor(stage.mallory)
+    at = f"/shell?at=/topics/{stage.topic_id}"
+    page = alice.get(f"/topics/{stage.topic_id}").text
+    aside = page[page.index('id="shell-aside"') :]
+    renewed = alice.get(at).text
+    for part in ('id="people"', "scout", "working", "Answered today"):
+        assert part in aside and part in renewed[renewed.index('id="shell-aside"') :], part
+    assert "shell-aside" not in mallory.get(at).text
+    assert "shell-aside" not in alice.get("/shell?at=/tasks").text
+    stage.away()
