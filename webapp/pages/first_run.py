@@ -26,11 +26,6 @@ LOST = {
 }
 
 
-def set_up_path(session: Session, now: datetime) -> str | None:
-    """The path of a new set-up link, which ends earlier ones; None when this hub has an account."""
-    return None if User.any(session) else f"/set-up/{OneTimeLink.set_up(session, now)}"
-
-
 @blueprint.get("/set-up/<secret>")
 def set_up(secret: str) -> flask.Response:
     """The form that makes the first account."""
