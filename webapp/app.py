@@ -12,7 +12,7 @@ from werkzeug.routing import IntegerConverter, Map
 
 from models import sealed
 from models.database import repeated
-from webapp import api, auth, errors, fragments, headers, pages
+from webapp import api, auth, errors, fragments, headers, measure, pages
 from webapp.cable import agent_channel, endpoint, payloads
 from webapp.cable.handshake import SOCK_SERVER_OPTIONS
 from webapp.cable.sockets import Sockets
@@ -61,6 +61,7 @@ def create_app(config: Config, database_url: str) -> flask.Flask:
     auth.login_manager.init_app(app, add_context_processor=False)
     csrf = CSRFProtect(app)
     sock = Sock(app)
+    measure.install(app)
     headers.install(app)
     errors.install(app)
     fragments.install(app)

@@ -82,3 +82,9 @@ def test_figures_are_for_admins_from_anywhere(client: FlaskClient, alice: Person
         headers = {"Authorization": f"Bearer {person.token}"}
         assert client.get("/metrics", environ_base=far, headers=headers).status_code == status
     assert client.get("/metrics", environ_base=far, headers={"Authorization": "Bearer sy_x_y"}).status_code == 403
+
+
+def test_requests_are_counted_by_the_pattern_of_their_route(client: FlaskClient) -> None:
+    client.get("/set-up/a-secret-nobody-may-see")
+    found = client.get("/metrics").get_data(as_text=True)
+    assert 'route="/set-up/<' in found and "a-secret-nobody-may-see" not in found
