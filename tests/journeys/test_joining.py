@@ -14,7 +14,7 @@ from models.database import transaction
 from models.user import User
 from tests.browser import for_tests
 from tests.conditions import until
-from tests.hub import PASSWORD, RunningHub
+from tests.hub import PASSWORD, RunningHub, person
 
 pytestmark = pytest.mark.browser
 AXE = (Path(__file__).parents[1] / "vendor" / "axe.min.js").read_text(encoding="utf-8")

@@ -135,9 +135,7 @@ def test_guessing_the_current_password_is_limited_too(visitor: Visitor) -> None:
     assert "Too many tries." in words(response)
 
 
-def test_signing_out_everywhere_ends_every_cookie_and_no_token(
-    app: flask.Flask, visitor: Visitor, nora: User
-) -> None:
+def test_signing_out_everywhere_ends_every_cookie_and_no_token(app: flask.Flask, visitor: Visitor, nora: User) -> None:
     text = make(visitor)
     elsewhere = Visitor(app).sign_in(nora)
     visitor.get("/settings")
