@@ -28,6 +28,8 @@ class AccessToken(Base):
     last_used_at: Mapped[Time | None]
     expires_at: Mapped[Time | None]
     revoked_at: Mapped[Time | None]
+    # When a plugin first spoke for an agent with it: from then on it decides nothing that agents ask.
+    plugin_at: Mapped[Time | None]
     user: Mapped["User"] = relationship("User", lazy="joined", innerjoin=True)
 
     @classmethod

@@ -55,6 +55,8 @@ class Agent(HoldsWork, Base):
     routing_expression: Mapped[str | None] = mapped_column(Text)
     keep_seconds: Mapped[int] = mapped_column(default=0)
     max_tasks: Mapped[int | None]
+    # How often in a row it ran into its usage limit: each time it is given a longer rest.
+    quota_retries: Mapped[int] = mapped_column(default=0, server_default="0")
     gateway_id: Mapped[int | None] = mapped_column(BigInteger)
     gateway_agent_id: Mapped[str | None] = mapped_column(String(120))
     away_since: Mapped[Time | None]

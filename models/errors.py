@@ -3,6 +3,7 @@
 Doors translate them: `status` is the HTTP status, `code` the word that scripts read (docs: the REST error table).
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -71,6 +72,15 @@ class AlreadyDecided(Conflict):
     """This was already decided."""
 
     code = "already_decided"
+
+    def __init__(self, behavior: str, by_id: int, by_name: str, at: datetime | None) -> None:
+        """What was decided (allow, allow_always, deny), by whom and when."""
+        done = "denied" if behavior == "deny" else "allowed"
+        super().__init__(f"This was already decided: {by_name} {done} it.")
+        self.behavior, self.by_id, self.by_name, self.at = behavior, by_id, by_name, at
+        when = None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        decided_by = {"id": by_id, "name": by_name}
+        self.more = {"behavior": behavior, "decided_by": decided_by, "decided_at": when}
 
 
 class TooLarge(Refusal):

@@ -20,6 +20,7 @@ from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
 from models.errors import WrongState
 from models.message import Delivery, Message
+from models.permission_request import PermissionRequest
 
 
 class TaskStatus(StrEnum):
@@ -34,6 +35,13 @@ class TaskStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class SuspendedFor(StrEnum):
+    """What a suspended task waits for: the agent's usage limit to end, or a session to return."""
+
+    QUOTA = "quota"
+    AGENT_OFFLINE = "agent_offline"
+
+
 OPEN = (TaskStatus.QUEUED, TaskStatus.CLAIMED, TaskStatus.DELEGATED, TaskStatus.SUSPENDED)
 RUNNING = (TaskStatus.CLAIMED, TaskStatus.DELEGATED)
 FINISHED = (TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.CANCELLED)
@@ -46,6 +54,7 @@ class Task(Base):
     __table_args__ = (
         Index("ix_tasks_topic_id_status", "topic_id", "status"),
         Index("ix_tasks_agent_id_open", "agent_id", "status", postgresql_where=text("finished_at IS NULL")),
+        Index("ix_tasks_suspended", "suspended_for", "until", postgresql_where=text("status = 'suspended'")),
         Index("ix_tasks_advance_due_at", "advance_due_at", postgresql_where=text("advance_due_at IS NOT NULL")),
     )
 
@@ -57,6 +66,7 @@ class Task(Base):
     status: Mapped[str] = mapped_column(String(16), default=TaskStatus.QUEUED)
     why: Mapped[str | None] = mapped_column(Text)
     until: Mapped[Time | None]
+    suspended_for: Mapped[str | None] = mapped_column(String(16))
     content: Mapped[str] = mapped_column(Text)
     # The only session that may serve it: that of a session topic. None: any session of the agent.
     only_session: Mapped[str | None] = mapped_column(String(255))
@@ -70,7 +80,9 @@ class Task(Base):
     run_id: Mapped[str | None] = mapped_column(String(64))
     gateway_id: Mapped[int | None] = mapped_column(BigInteger)
     partial: Mapped[str | None] = mapped_column(Text)
-    pending_tool_call: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    pending_tool_call: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    # Set for a task that goes on after a decision: the request id of the question.
+    approval_request_id: Mapped[str | None] = mapped_column(String(255))
     reply_message_id: Mapped[int | None] = mapped_column(BigInteger)
     advance_due_at: Mapped[Time | None]
     created_at: Mapped[Born]
@@ -120,8 +132,9 @@ class Task(Base):
 
     def delegate(self, session: Session, token: str, session_id: str | None, registration: int, words: str) -> None:
         """Hands it to one session under a new generation; the process that holds the token's socket sends it."""
-        self.status, self.why, self.until = TaskStatus.DELEGATED, None, None
-        self.generation, self.pending_tool_call, self.advance_due_at = str(uuid.uuid4()), None, None
+        self.status, self.why, self.until, self.suspended_for = TaskStatus.DELEGATED, None, None, None
+        self.generation, self.advance_due_at = str(uuid.uuid4()), None
+        self._end_attempt(session)
         self.aim(session, token, session_id, registration)
         self.note(session, "delegated", words, "hub")
         self.changed(session)
@@ -154,16 +167,37 @@ class Task(Base):
         if not self.is_open:
             raise WrongState(f"This task is {self.status} already.")
         self.status, self.why, self.until, self.finished_at = status, why, None, now
-        self.pending_tool_call, self.advance_due_at = None, None
+        self.suspended_for = self.advance_due_at = None
+        self._end_attempt(session)
         self.note(session, str(status), why or {"done": "Answered."}.get(status, str(status).capitalize() + "."), actor)
         self.changed(session)
 
     def wait(self, session: Session, why: str, actor: str = "hub") -> None:
         """Puts it back into the queue."""
-        self.status, self.why, self.until = TaskStatus.QUEUED, why, None
+        self.status, self.why, self.until, self.suspended_for = TaskStatus.QUEUED, why, None, None
         self.generation = self.sent_to = self.sent_session_id = self.sent_at = None
+        self._end_attempt(session)
         self.note(session, "queued", why, actor)
         self.changed(session)
+
+    def park(self, session: Session, request_id: str, now: datetime) -> None:
+        """It waits for a person's decision: the topic goes on past it, or the answer would queue behind it."""
+        self.pending_tool_call = {"request_id": request_id, "requested_at": now.isoformat()}
+        self.note(session, "asked", "Waits for a person's decision.", "hub")
+        self.changed(session)
+
+    def suspend(self, session: Session, reason: SuspendedFor, why: str, until: datetime | None) -> None:
+        """Puts it aside and frees its place. The generation stays until it is given out again."""
+        self.status, self.suspended_for, self.why, self.until = TaskStatus.SUSPENDED, reason, why, until
+        self._end_attempt(session)
+        self.note(session, "suspended", why, "hub")
+        self.changed(session)
+
+    def _end_attempt(self, session: Session) -> None:
+        # Nobody waits any more for what its tools asked: whoever parked it asked at least one thing.
+        if self.pending_tool_call is not None:
+            self.pending_tool_call = None
+            PermissionRequest.close_tools_of(session, self.id)
 
     def try_again(self, session: Session, agent_id: int, only_session: str | None, why: str, actor: str) -> None:
         """Puts it back into the queue as if it had never been tried, for this agent; for what waits or has failed."""
