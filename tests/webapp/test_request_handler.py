@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from tests.webapp.gevent_conditions import eventually
 from tests.webapp.small_site import QUICK, make_site
-from tests.webapp.wire import HttpClient, eventually, serving
+from tests.webapp.wire import HttpClient, serving
 from webapp.server import Server
 
 

@@ -9,9 +9,11 @@ from typing import Any
 import gevent
 import pytest
 from gevent import socket
+from gevent.event import Event
 
+from tests.webapp.gevent_conditions import eventually
 from tests.webapp.small_site import QUICK, Gate, make_site
-from tests.webapp.wire import HttpClient, eventually, serving
+from tests.webapp.wire import HttpClient, serving
 from webapp.server import Limits, Server, listen, raise_file_limit
 
 
@@ -52,18 +54,17 @@ def test_a_half_sent_head_is_answered_in_a_sentence_and_closed(quick: Server) ->
 
 
 def test_dripping_bytes_do_not_prolong_the_deadline_of_the_head(quick: Server) -> None:
-    client = HttpClient(quick.server_port)
+    client, refused = HttpClient(quick.server_port), Event()
     started = time.monotonic()
 
     def drip() -> None:
-        while True:
+        while not refused.wait(0.05):
             client.send(b"x")
-            gevent.sleep(0.05)
 
-    dripping = gevent.spawn(drip)
+    gevent.spawn(drip)
     assert client.read()[0] == 408
     assert time.monotonic() - started < 2
-    dripping.kill()
+    refused.set()
 
 
 def test_a_connection_that_never_speaks_is_closed(quick: Server) -> None:

@@ -7,11 +7,9 @@ import base64
 import contextlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import gevent
 from gevent import socket
 
 from webapp.cable.incoming import CLOSE, PING, TEXT, unmask
@@ -30,15 +28,6 @@ def serving(app: Callable[..., Any], limits: Limits | None = None) -> Iterator[S
         yield server
     finally:
         server.stop(timeout=0.2)
-
-
-def eventually(question: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    """The first true answer; fails the test when none comes in time."""
-    deadline = time.monotonic() + patience
-    while not (answer := question()):
-        assert time.monotonic() < deadline, "waited in vain"
-        gevent.sleep(0.005)
-    return answer
 
 
 class HttpClient:

@@ -10,7 +10,8 @@ from structlog.testing import capture_logs
 from models.errors import DatabaseAway, NotFound
 from tests.webapp.cable.stage import Stage, StageChannel
 from tests.webapp.cable.test_frames import ODD_IDENTIFIERS
-from tests.webapp.wire import WireClient, eventually, masked
+from tests.webapp.gevent_conditions import eventually
+from tests.webapp.wire import WireClient, masked
 from webapp.cable.connection import MOST_SUBSCRIPTIONS
 from webapp.cable.incoming import TEXT
 

@@ -8,8 +8,9 @@ from gevent import socket
 from structlog.testing import capture_logs
 
 from tests.webapp.cable.stage import Stage
+from tests.webapp.gevent_conditions import eventually
 from tests.webapp.small_site import make_site
-from tests.webapp.wire import HttpClient, WireClient, eventually, masked, serving
+from tests.webapp.wire import HttpClient, WireClient, masked, serving
 from webapp.cable.incoming import TEXT
 
 IDENTIFIER = '{"channel":"C","stream":"1"}'

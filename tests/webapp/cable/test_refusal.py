@@ -3,7 +3,8 @@
 import pytest
 
 from tests.webapp.cable.stage import Stage
-from tests.webapp.wire import WireClient, eventually
+from tests.webapp.gevent_conditions import eventually
+from tests.webapp.wire import WireClient
 from webapp.cable import refusal
 from webapp.cable.refusal import HandshakeLimit
 

@@ -6,7 +6,8 @@ import gevent
 
 from models.errors import DatabaseAway
 from tests.webapp.cable.stage import Stage
-from tests.webapp.wire import WireClient, eventually
+from tests.webapp.gevent_conditions import eventually
+from tests.webapp.wire import WireClient
 
 ONE, OTHER = '{"channel":"C","stream":"1"}', '{"channel":"C","stream":"2"}'
 

@@ -8,7 +8,8 @@ import pytest
 from gevent import Greenlet
 
 from tests.webapp.cable.stage import Stage
-from tests.webapp.wire import eventually, masked
+from tests.webapp.gevent_conditions import eventually
+from tests.webapp.wire import masked
 from webapp.cable.incoming import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 
 IDENTIFIER = '{"channel":"C"}'
@@ -137,6 +138,6 @@ def test_a_client_whose_bytes_wait_for_a_busy_greenlet_is_not_taken_for_dead(sta
     client.send(masked(PONG, b""))
     for _ in range(5):
         stage.sockets.beat(life=True)
-        gevent.sleep(0.01)
+        gevent.idle()
     release.set()
     assert client.hear() == {"type": "confirm_subscription", "identifier": IDENTIFIER}
