@@ -15,6 +15,7 @@ from models.agent_session import AgentSession
 from models.agent_subscription import AgentSubscription
 from models.creative import Creative, CreativeShare, Level
 from models.message import Message
+from models.reading import later_in, oldest_first
 from models.task import Task, TaskEvent
 from models.topic import Topic, TopicRead
 from models.user import User
@@ -74,8 +75,10 @@ def topics(user: User) -> Select[*tuple[Any, ...]]:
     """The topics a person may read, with how much in them is new to that person (100 at most)."""
     mine = (TopicRead.topic_id == Topic.id) & (TopicRead.user_id == user.id)
     seen = func.coalesce(TopicRead.message_id, 0)
-    newer = select(Message.id).where(Message.topic_id == Topic.id, Message.id > seen).limit(MOST_UNREAD)
-    unread = select(func.count()).select_from(newer.correlate(Topic, TopicRead).subquery()).scalar_subquery()
+    newer = select(Message.id).where(later_in(Message, Topic.id, seen)).order_by(*oldest_first(Message))
+    some = newer.limit(MOST_UNREAD).correlate(Topic, TopicRead).subquery()
+    counted = select(func.count()).select_from(some).scalar_subquery()
+    unread = case((Topic.last_message_id > seen, counted), else_=0)
     shown = (
         Topic.id,
         Topic.name,

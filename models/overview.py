@@ -6,14 +6,14 @@ One statement each, however many rows there are.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
 from models.creative import Creative, CreativeShare, Level
 from models.message import Message
-from models.reading import standing
+from models.reading import earlier_in, later_in, newest_first, oldest_first, standing
 from models.task import RUNNING, Task, TaskEvent, TaskStatus
 from models.topic import Topic, TopicRead
 from models.user import User
@@ -35,8 +35,10 @@ def topics(user_id: int, archived: bool = False) -> Select[*tuple[Any, ...]]:
     """Readable topics, those with the newest activity (`at`) first; `unread` stops at MOST_COUNTED."""
     mine = select(TopicRead.message_id, TopicRead.topic_id).where(TopicRead.user_id == user_id).subquery()
     read = func.coalesce(mine.c.message_id, 0)
-    newer = select(Message.id).where(Message.topic_id == Topic.id, Message.id > read).limit(MOST_COUNTED)
-    unread = select(func.count()).select_from(newer.correlate(Topic, mine).subquery()).scalar_subquery()
+    inner = aliased(Message)
+    newer = select(inner.id).where(later_in(inner, Topic.id, read)).order_by(*oldest_first(inner)).limit(MOST_COUNTED)
+    counted = select(func.count()).select_from(newer.correlate(Topic, mine).subquery()).scalar_subquery()
+    unread = case((Topic.last_message_id > read, counted), else_=0)
     put_away = Topic.archived_at.is_not(None) if archived else Topic.archived_at.is_(None)
     return (
         select(Topic.id, Topic.name, Topic.last_message_id, topic_at().label("at"), unread.label("unread"))
@@ -180,8 +182,8 @@ def work_in(session: Session, topic_id: int, since: datetime) -> Row[Any]:
     # Only the end of the conversation is read: a topic may hold a hundred thousand messages.
     newest = (
         select(Message.created_at, Message.task_id)
-        .where(Message.topic_id == topic_id)
-        .order_by(Message.id.desc())
+        .where(earlier_in(Message, topic_id))
+        .order_by(*newest_first(Message))
         .limit(2 * MOST_COUNTED)
         .subquery()
     )

@@ -7,7 +7,21 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, or_, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.orm import Session, aliased
 
 from models.agent import Agent
@@ -23,23 +37,55 @@ CONTINUES = timedelta(minutes=5)
 NOW = cast("datetime", func.now())
 
 
+# Greater than every id.
+END = 2**63 - 1
+
+
+def earlier_in(table: Any, topic_id: Any, id: Any = END) -> ColumnElement[bool]:
+    """The condition for the messages of a topic before an id; to be read by `newest_first`, with a limit.
+
+    Written as a range, so that the index (topic_id, id) alone fits. Of `topic_id = x ORDER BY id LIMIT n` the planner
+    may think that any n messages are soon found along the primary key: for a small topic those are all of the hub.
+    """
+    return and_(tuple_(table.topic_id, table.id) < tuple_(_big(topic_id), _big(id)), table.topic_id >= topic_id)
+
+
+def later_in(table: Any, topic_id: Any, id: Any) -> ColumnElement[bool]:
+    """The condition for the messages of a topic after an id; to be read by `oldest_first`, with a limit."""
+    return and_(tuple_(table.topic_id, table.id) > tuple_(_big(topic_id), _big(id)), table.topic_id <= topic_id)
+
+
+def newest_first(table: Any) -> tuple[ColumnElement[int], ...]:
+    """The order that goes with `earlier_in`."""
+    return table.topic_id.desc(), table.id.desc()
+
+
+def oldest_first(table: Any) -> tuple[ColumnElement[int], ...]:
+    """The order that goes with `later_in`."""
+    return table.topic_id, table.id
+
+
+def _big(value: Any) -> Any:
+    return literal(value, BigInteger) if isinstance(value, int) else value
+
+
 def said() -> Select[*tuple[Any, ...]]:
     """Messages with their authors' names: `author_name` (in full) and `author_short` (what pages call an agent).
 
     `continued`: the message before it in the topic is the same author's, less than five minutes older.
     """
     earlier = aliased(Message)
-    before = (
+    last = (
         select(earlier.user_id, earlier.agent_id, earlier.created_at)
-        .where(earlier.topic_id == Message.topic_id, earlier.id < Message.id)
-        .order_by(earlier.id.desc())
+        .where(earlier_in(earlier, Message.topic_id, Message.id))
+        .order_by(*newest_first(earlier))
         .limit(1)
-        .lateral("before")
+        .lateral("last")
     )
     continued = and_(
-        before.c.created_at > Message.created_at - CONTINUES,
-        before.c.user_id.is_not_distinct_from(Message.user_id),
-        before.c.agent_id.is_not_distinct_from(Message.agent_id),
+        last.c.created_at > Message.created_at - CONTINUES,
+        last.c.user_id.is_not_distinct_from(Message.user_id),
+        last.c.agent_id.is_not_distinct_from(Message.agent_id),
     )
     return (
         select(
@@ -66,7 +112,7 @@ def said() -> Select[*tuple[Any, ...]]:
         .select_from(Message)
         .outerjoin(User, User.id == Message.user_id)
         .outerjoin(Agent, Agent.id == Message.agent_id)
-        .outerjoin(before, true())
+        .outerjoin(last, true())
     )
 
 
@@ -74,12 +120,12 @@ def page_of_messages(
     session: Session, topic_id: int, limit: int, before: int | None = None, after: int | None = None
 ) -> list[Row[*tuple[Any, ...]]]:
     """A page of a topic, oldest first: the newest ones, those before an id, or those after one."""
-    query = said().where(Message.topic_id == topic_id)
     if after is not None:
-        return list(session.execute(query.where(Message.id > after).order_by(Message.id).limit(limit)))
-    if before is not None:
-        query = query.where(Message.id < before)
-    return list(session.execute(query.order_by(Message.id.desc()).limit(limit)))[::-1]
+        later = said().where(later_in(Message, topic_id, after)).order_by(*oldest_first(Message))
+        return list(session.execute(later.limit(limit)))
+    bound = END if before is None else before
+    earlier = said().where(earlier_in(Message, topic_id, bound)).order_by(*newest_first(Message))
+    return list(session.execute(earlier.limit(limit)))[::-1]
 
 
 def messages_by_id(session: Session, ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
