@@ -128,22 +128,18 @@ def _line(row: Any) -> SimpleNamespace:
 
 def _dropped(row: Any, may_act: bool) -> SimpleNamespace:
     end = grace_end(row.dropped_at)
-    then = (
-        "If it is not back by {}, another of its sessions goes on with this."
-        if row.siblings
-        else "If it is not back by {}, this task is cancelled. Then one click runs it again."
-    )
+    goes_on = Markup("If it is not back by {}, another of its sessions goes on with this.")
+    ends = Markup("If it is not back by {}, this task is cancelled. Then one click runs it again.")
+    then = (goes_on if row.siblings else ends).format(moment(end, "seconds"))
     title = Markup("{} dropped {}").format(row.agent_short, moment(row.dropped_at, "seen"))
-    card = _card(
-        row, "waiting", title, Markup(then).format(moment(end, "seconds")), None, _cancel(row) if may_act else []
-    )
+    card = _card(row, "waiting", title, then, None, _cancel(row) if may_act else [])
     card.until, card.from_at = end, row.dropped_at
     return card
 
 
 def moment(at: datetime, mode: str) -> Markup:
     """A time that the browser keeps true, to stand within a sentence (modes: components/time.html)."""
-    return Markup(_Templates.environment.get_template("components/time.html").module.time(at, mode))
+    return _Templates.environment.get_template("components/time.html").module.time(at, mode)
 
 
 def _cancel(row: Any) -> list[dict[str, str]]:

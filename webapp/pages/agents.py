@@ -3,7 +3,6 @@
 from typing import Any
 
 import flask
-from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -89,7 +88,7 @@ def lead(able: int, all: int) -> str | None:
 
 def shown(row: Any, user: User, sessions: list[Any]) -> dict[str, Any]:
     """A row of the table (components/table.html)."""
-    state = presence.lamp(row)
+    state, where = presence.lamp(row), flask.get_template_attribute("agents/where.html", "where")
     return {
         "id": f"agent-{row.id}",
         "cells": [
@@ -100,7 +99,7 @@ def shown(row: Any, user: User, sessions: list[Any]) -> dict[str, Any]:
                 "meta": " · ".join(part for part in (whose(row, user), kind(row)) if part),
             },
             {"lamp": {"state": state["state"], "word": state["word"]}, "meta": state["meta"]},
-            {"html": Markup(flask.render_template("agents/where.html", sessions=sessions, away=row.away_since))},
+            {"html": where(sessions, row.away_since)},
             takes(row.routing_expression),
             {"text": work_now(row), "meta": waiting(row)},
         ],

@@ -30,8 +30,8 @@ def lamp_in_full(row: Any) -> dict[str, Any]:
     """The lamp of a page of its own, where nothing beside it says what the time means."""
     found = lamp(row)
     if row.status == TaskStatus.DELEGATED:
-        said = "Dropped, {}" if row.dropped_at is not None else "Working, {}"
-        return {"state": found["state"], "word": Markup(said).format(found["word"])}
+        said = Markup("Dropped, {}") if row.dropped_at is not None else Markup("Working, {}")
+        return {"state": found["state"], "word": said.format(found["word"])}
     return found
 
 
