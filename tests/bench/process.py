@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PEER = pathlib.Path(__file__).with_name("ws_server.cjs")
-WS_VERSION = "8.18.3"
+WS_VERSION = "8.23.0"
 
 
 class Child:
@@ -72,7 +72,10 @@ class Child:
 
 def installed_ws() -> pathlib.Path:
     """The folder with the npm package `ws`, installed once outside the tree."""
-    home = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "switchyard-bench"
+    home = (
+        pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+        / f"switchyard-bench-ws-{WS_VERSION}"
+    )
     modules = home / "node_modules"
     if not (modules / "ws").is_dir():
         if shutil.which("npm") is None:
