@@ -35,7 +35,7 @@ def index() -> flask.Response:
         rows = session.execute(overview.creatives(user.id).limit(MOST)).all()
     return answer(
         "creatives/creatives.html",
-        lead=words.plural(len(rows), "One holds your topics.", "{Word} hold your topics.") if rows else None,
+        lead=words.plural(len(rows), "One is open to you.", "{Word} are open to you.") if rows else None,
         creatives=[shown(row, user) for row in rows],
         may_create=user.is_at_least(Role.MEMBER),
         refresh_on="rights topics",
