@@ -3,7 +3,7 @@
 import hmac
 from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, String, false, or_, select, update
+from sqlalchemy import ForeignKey, String, false, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models import passwords
@@ -52,15 +52,19 @@ class AccessToken(Base):
         return token, f"{PREFIX}_{public_id}_{secret}"
 
     @classmethod
-    def find(cls, session: Session, text: str, now: datetime) -> "AccessToken | None":
-        """The valid token with this text: not revoked, not expired, its owner still here. Notes its use."""
+    def find(cls, session: Session, text: str, now: datetime | None = None) -> "AccessToken | None":
+        """The valid token with this text: not revoked, not expired, its owner still here. Notes its use.
+
+        `now` is asked of the database along with the token, unless it is given.
+        """
         prefix, _, rest = text.strip().partition("_")
         public_id, _, secret = rest.partition("_")
         if prefix != PREFIX or not public_id or not secret or not text.isascii() or "\x00" in text:
             return None
-        token = session.scalars(select(cls).where(cls.public_id == public_id)).first()
-        if token is None or not hmac.compare_digest(token.secret_digest, passwords.digest(secret)):
+        found = session.execute(select(cls, func.now()).where(cls.public_id == public_id)).first()
+        if found is None or not hmac.compare_digest(found[0].secret_digest, passwords.digest(secret)):
             return None
+        token, now = found[0], now or found[1]
         if not token.is_valid(now):
             return None
         token._note_use(session, now)
@@ -93,6 +97,12 @@ class AccessToken(Base):
         """Whether it opens the door at this time."""
         expired = self.expires_at is not None and self.expires_at <= now
         return self.revoked_at is None and not expired and self.user.removed_at is None
+
+    @classmethod
+    def note_plugin(cls, session: Session, id: int, now: datetime) -> None:
+        """A plugin spoke for an agent with this token: it decides nothing from now on. Noted once."""
+        first = update(cls).where(cls.id == id, cls.plugin_at.is_(None)).values(plugin_at=now)
+        session.execute(first.execution_options(synchronize_session=False))
 
     def revoke(self, now: datetime) -> None:
         """Ends the token, and what came in by it; a second time changes nothing."""

@@ -137,9 +137,10 @@ class Agent(HoldsWork, Base):
     # -- presence ----------------------------------------------------------------------------------------------
 
     @classmethod
-    def locked(cls, session: Session, *ids: int) -> list["Agent"]:
-        """These agents under their row locks, by ascending id, in one statement."""
-        query = select(cls).where(cls.id.in_(ids)).order_by(cls.id).with_for_update()
+    def locked(cls, session: Session, *ids: int, also: Select[int] | None = None) -> list["Agent"]:
+        """These agents, and those that a subquery names, under their row locks: by ascending id, in one statement."""
+        which = cls.id.in_(ids) if also is None else or_(cls.id.in_(ids), cls.id.in_(also))
+        query = select(cls).where(which).order_by(cls.id).with_for_update()
         return list(session.scalars(query.execution_options(populate_existing=True)))
 
     @classmethod

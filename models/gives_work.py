@@ -49,13 +49,13 @@ class GivesWork:
     def lock_agents(self, session: Session, *ids: int) -> dict[int, Agent]:
         """Those whose work waits here and these, before any task is locked (the order of locks)."""
         queued = (Task.topic_id == self.id, Task.status == TaskStatus.QUEUED)
-        waiting = session.scalars(select(Task.agent_id).where(*queued).distinct())
-        return {agent.id: agent for agent in Agent.locked(session, *{*waiting, *ids})}
+        waiting = select(Task.agent_id).where(*queued)
+        return {agent.id: agent for agent in Agent.locked(session, *ids, also=waiting)}
 
     def advance_among(self, session: Session, agents: dict[int, Agent], now: datetime) -> Task | None:
         queued = (Task.topic_id == self.id, Task.status == TaskStatus.QUEUED, Task.agent_id.in_(list(agents)))
-        waiting = Task.locked(session, session.scalars(select(Task.id).where(*queued)))
-        busy = self._busy(session)
+        waiting = Task.locked_where(session, *queued)
+        busy = bool(waiting) and self._busy(session)
         gone = None
         for task in waiting:
             task.advance_due_at = None

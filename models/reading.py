@@ -3,6 +3,7 @@
 Plain rows cost half of what objects cost, and these are read for every page and every broadcast.
 """
 
+import functools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
+    bindparam,
     case,
     exists,
     func,
@@ -69,6 +71,7 @@ def _big(value: Any) -> Any:
     return literal(value, BigInteger) if isinstance(value, int) else value
 
 
+@functools.cache  # building it costs more than running it
 def said() -> Select[*tuple[Any, ...]]:
     """Messages with their authors' names: `author_name` (in full) and `author_short` (what pages call an agent).
 
@@ -130,7 +133,12 @@ def page_of_messages(
 
 def messages_by_id(session: Session, ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
     """These messages by their id."""
-    return {row.id: row for row in session.execute(said().where(Message.id.in_(ids)))}
+    return {row.id: row for row in session.execute(_said_by_id(), {"ids": list(ids)})}
+
+
+@functools.cache
+def _said_by_id() -> Select[*tuple[Any, ...]]:
+    return said().where(Message.id.in_(bindparam("ids", expanding=True)))
 
 
 def standing() -> tuple[ColumnElement[Any], ...]:

@@ -12,7 +12,20 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, String, Text, and_, func, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    and_,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -127,7 +140,12 @@ class Task(Base):
     @classmethod
     def locked(cls, session: Session, ids: Iterable[int]) -> list["Task"]:
         """These tasks under their row locks, by ascending id, in one statement."""
-        query = select(cls).where(cls.id.in_(list(ids))).order_by(cls.id).with_for_update()
+        return cls.locked_where(session, cls.id.in_(list(ids)))
+
+    @classmethod
+    def locked_where(cls, session: Session, *which: ColumnElement[bool]) -> list["Task"]:
+        """The tasks that fit, under their row locks, by ascending id, in one statement."""
+        query = select(cls).where(*which).order_by(cls.id).with_for_update()
         return list(session.scalars(query.execution_options(populate_existing=True)))
 
     def delegate(self, session: Session, token: str, session_id: str | None, registration: int, words: str) -> None:

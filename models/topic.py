@@ -1,6 +1,7 @@
 """The conversation. Everything that follows from a message follows from `post` and `reply`."""
 
 import hmac
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from models.creative import Creative
 from models.errors import Invalid, LostRace, NotFound, WrongState
 from models.gives_work import GivesWork
 from models.listeners import Listeners, listeners
+from models.markup import render
 from models.message import Message, Source
 from models.task import Task, TaskMessage, TaskStatus
 from models.user import User, check_name
@@ -84,7 +86,8 @@ class Topic(GivesWork, Base):
 
     def creative(self, session: Session) -> Creative:
         """What it lives in."""
-        return session.get_one(Creative, self.creative_id)
+        self._kept = session.get_one(Creative, self.creative_id)  # a session forgets what nobody holds
+        return self._kept
 
     # -- making and changing -----------------------------------------------------------------------------------
 
@@ -168,19 +171,29 @@ class Topic(GivesWork, Base):
         self._append(session, message)
         self.mark_read(session, user, message.id)
         taking = self.listeners(session, text, user.name, now)
-        message.why = taking.why
+        if taking.why is not None:
+            message.why = taking.why
         agents = self.lock_agents(session, *(agent.id for agent in taking.agents))
         tasks = [self.queue(session, message, agent, taking, user.name) for agent in taking.agents]
         self.advance_among(session, agents, now)
         self._tell_readers(session, self.creative(session))
         session.flush()
-        session.refresh(message)
+        session.expire(message, ["delivery", "why"])  # settled by its tasks, in the database
         return Posted(message, tasks, taking.why)
 
     def notice(self, session: Session, text: str) -> Message:
         """The hub itself says something; nobody is given work."""
         message = Message.add(session, self.id, text, Source.NOTICE)
         self._append(session, message)
+        return message
+
+    def announce(
+        self, session: Session, agent: Agent, text: str, source: Source, shown: Callable[[str], str] = render
+    ) -> Message:
+        """An agent says something besides its answers, under the topic's lock; nobody is given work."""
+        message = Message.add(session, self.id, text, source, agent_id=agent.id, shown=shown)
+        self._append(session, message)
+        self._tell_readers(session, self.creative(session))
         return message
 
     def _posted_before(self, session: Session, user: User, once: str) -> Posted | None:

@@ -12,8 +12,7 @@ from werkzeug.wrappers import Response
 
 from models import passwords
 from models.access_token import AccessToken
-from models.base import database_time
-from models.database import transaction
+from models.database import reading
 from models.errors import Forbidden, NotSignedIn
 from models.user import Role, User
 from webapp.hub import hub
@@ -41,7 +40,7 @@ def load(stored: str) -> SignedIn | None:
     id, _, key = stored.partition(":")
     if not id.isdecimal():
         return None
-    with transaction() as session:
+    with reading() as session:
         user = User.by_id(session, int(id))
     return SignedIn(user) if user is not None and user.cookie_key == key else None
 
@@ -103,8 +102,8 @@ def bearer(header: str | None) -> str:
 
 def by_token(text: str) -> AccessToken:
     """The valid token with this text and (as `.user`) its owner. Raises NotSignedIn."""
-    with transaction() as session:
-        token = AccessToken.find(session, text, database_time(session))
+    with reading() as session:
+        token = AccessToken.find(session, text)
     if token is None:
         raise NotSignedIn("This access token is unknown, expired or revoked. Make a new one under Settings.")
     return token

@@ -28,9 +28,7 @@ def list_messages(ask: Ask[Page], topic_id: int) -> objects.Messages:
     return objects.Messages([objects.message(row) for row in rows[:limit]], more)
 
 
-@calls.call(
-    "POST", "/topics/<int:topic_id>/messages", takes=NewMessage, gives=objects.Posted, status=201, advances=True
-)
+@calls.call("POST", "/topics/<int:topic_id>/messages", takes=NewMessage, gives=objects.Posted, status=201)
 def post_message(ask: Ask[NewMessage], topic_id: int) -> objects.Posted:
     """Says something in a topic, and says who takes it or why nobody does. Needs the right feedback."""
     topic = locked(ask, topic_id, Level.FEEDBACK)

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from models.broadcast import Broadcast
-from models.database import transaction
+from models.database import reading
 from models.message import Message
 from models.reading import dispatches, messages_by_id, said, work
 from models.task import Task, TaskMessage
@@ -46,14 +46,14 @@ def dispatch(row: Any) -> bytes:
 
 def read_dispatches(nudges: Sequence[Broadcast]) -> list[Any]:
     """The task of each nudge, None for one that is gone."""
-    with transaction() as session:
+    with reading() as session:
         found = dispatches(session, [nudge.ids["task"] for nudge in nudges])
     return [found.get(nudge.ids["task"]) for nudge in nudges]
 
 
 def read_messages(nudges: Sequence[Broadcast]) -> list[Any]:
     """The message of each nudge, with its author."""
-    with transaction() as session:
+    with reading() as session:
         found = messages_by_id(session, [nudge.ids["message"] for nudge in nudges])
     return [found.get(nudge.ids["message"]) for nudge in nudges]
 
@@ -61,7 +61,7 @@ def read_messages(nudges: Sequence[Broadcast]) -> list[Any]:
 def read_tasks(nudges: Sequence[Broadcast]) -> list[Any]:
     """For each nudge the messages its task carries, and all the work on them: (messages, work rows)."""
     ids = [nudge.ids["task"] for nudge in nudges]
-    with transaction() as session:
+    with reading() as session:
         carried = _carried(session, ids)
         messages = set().union(*carried.values()) if carried else set()
         words = {row.id: row for row in session.execute(said().where(Message.id.in_(messages)))}
