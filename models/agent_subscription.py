@@ -15,6 +15,11 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.base import Base, Born, Id, Time
 from models.database import rules
 
+SUBSCRIBE = text(
+    "SELECT was_away, has_work, at FROM subscribe_agent(:agent, :session, :token, :process, :stale, :unless_work)"
+)
+UNSUBSCRIBE = text("SELECT agent_id, still_routable FROM unsubscribe_agent(:token, :stale)")
+
 
 class Subscribed(NamedTuple):
     """What `subscribe_agent` found: whether the agent had no live row before, has open work, and the time."""
@@ -64,32 +69,33 @@ class AgentSubscription(Base):
 
     @classmethod
     def subscribe(
-        cls, session: Session, agent_id: int, session_id: str | None, token: str, process_id: int | None
+        cls,
+        session: Session,
+        agent_id: int,
+        session_id: str | None,
+        token: str,
+        process_id: int | None,
+        unless_work: bool = False,
     ) -> Subscribed:
         """Locks the agent, then, in one round trip: drops stale rows, supersedes this session's, inserts this one.
 
-        One function in the database (migration 0001) because it is the busiest verb of all: the same steps as single
-        statements take 2.5 times as long under contention.
+        One function in the database (migration 0002) because it is the busiest verb of all: the same steps as single
+        statements take 2.5 times as long under contention. `unless_work`: nothing is done for an agent with open work.
         """
-        row = session.execute(
-            text("SELECT was_away, has_work, at FROM subscribe_agent(:agent, :session, :token, :process, :stale)"),
-            {
-                "agent": agent_id,
-                "session": session_id,
-                "token": token,
-                "process": process_id,
-                "stale": rules().stale_seconds,
-            },
-        ).one()
-        return Subscribed(*row)
+        values = {
+            "agent": agent_id,
+            "session": session_id,
+            "token": token,
+            "process": process_id,
+            "stale": rules().stale_seconds,
+            "unless_work": unless_work,
+        }
+        return Subscribed(*session.execute(SUBSCRIBE, values).one())
 
     @classmethod
     def unsubscribe(cls, session: Session, token: str) -> Left | None:
         """Locks the agent and drops the row with this token; None when someone newer owns it or it dropped before."""
-        row = session.execute(
-            text("SELECT agent_id, still_routable FROM unsubscribe_agent(:token, :stale)"),
-            {"token": token, "stale": rules().stale_seconds},
-        ).first()
+        row = session.execute(UNSUBSCRIBE, {"token": token, "stale": rules().stale_seconds}).first()
         return None if row is None or row[0] is None else Left(*row)
 
     @classmethod

@@ -137,6 +137,13 @@ def reading() -> Iterator[Session]:
 
 
 @contextmanager
+def at_once() -> Iterator[Session]:
+    """For a verb that is one statement: it is a transaction by itself, and nothing may follow from it in another."""
+    with reading() as session:
+        yield session
+
+
+@contextmanager
 def _watched() -> Iterator[None]:
     started = time.monotonic()
     try:

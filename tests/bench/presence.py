@@ -25,7 +25,7 @@ MARK = 0.35  # the same as measured for one function called through an ORM's con
 SCRIPT = """
 \\set agent random(:first, :last)
 \\set token random(1, 1000000000000)
-SELECT was_away FROM subscribe_agent(:agent, 's' || :client_id, 't' || :token, 1, 45);
+SELECT was_away FROM subscribe_agent(:agent, 's' || :client_id, 't' || :token, 1, 45, true);
 SELECT still_routable FROM unsubscribe_agent('t' || :token, 45);
 """
 

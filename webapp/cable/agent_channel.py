@@ -12,7 +12,7 @@ import structlog
 
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
-from models.database import repeated, transaction
+from models.database import at_once, repeated, transaction
 from models.errors import NotFound
 from models.task import Task
 from models.topic import Topic
@@ -113,7 +113,10 @@ class AgentChannel(Channel):
 
 @repeated
 def subscribe(agent_id: int, session_id: str | None, token: str, process_id: int | None) -> None:
-    """The presence row of a connection, in a transaction of its own."""
+    """The presence row of a connection, in a transaction of its own: of one statement when there is no work to judge."""
+    with at_once() as session:
+        if Agent.subscribe_idle(session, agent_id, session_id, token, process_id):
+            return
     with transaction() as session:
         Agent.subscribe(session, agent_id, session_id, token, process_id)
 
@@ -121,7 +124,7 @@ def subscribe(agent_id: int, session_id: str | None, token: str, process_id: int
 @repeated
 def leave(token: str) -> None:
     """The end of a connection, in a transaction of its own."""
-    with transaction() as session:
+    with at_once() as session:
         Agent.unsubscribe(session, token)
 
 

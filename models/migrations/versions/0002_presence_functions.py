@@ -18,13 +18,18 @@ $$
 
 SUBSCRIBE = """
 CREATE OR REPLACE FUNCTION subscribe_agent(
-    p_agent bigint, p_session text, p_token text, p_process integer, p_stale double precision,
+    p_agent bigint, p_session text, p_token text, p_process integer, p_stale double precision, p_unless_work boolean,
     OUT was_away boolean, OUT has_work boolean, OUT at timestamptz
 ) LANGUAGE plpgsql AS $$
 DECLARE
     registered integer := 0;
 BEGIN
     PERFORM 1 FROM agents WHERE id = p_agent FOR UPDATE;
+    at := now();
+    has_work := EXISTS (SELECT 1 FROM tasks WHERE agent_id = p_agent AND finished_at IS NULL);
+    IF has_work AND p_unless_work THEN
+        RETURN;
+    END IF;
     UPDATE agent_subscriptions SET dropped_at = clock_timestamp()
         WHERE agent_id = p_agent AND dropped_at IS NULL
           AND last_seen_at <= clock_timestamp() - make_interval(secs => p_stale);
@@ -35,8 +40,6 @@ BEGIN
     END IF;
     INSERT INTO agent_subscriptions (agent_id, token, session_id, registration, process_id, last_seen_at)
         VALUES (p_agent, p_token, p_session, coalesce(registered, 0), p_process, clock_timestamp());
-    has_work := EXISTS (SELECT 1 FROM tasks WHERE agent_id = p_agent AND finished_at IS NULL);
-    at := now();
     IF was_away THEN
         PERFORM say_presence(p_agent);
     END IF;
