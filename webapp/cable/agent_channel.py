@@ -113,7 +113,7 @@ class AgentChannel(Channel):
 
 @repeated
 def subscribe(agent_id: int, session_id: str | None, token: str, process_id: int | None) -> None:
-    """The presence row of a connection, in a transaction of its own: of one statement when there is no work to judge."""
+    """The presence row of a connection, in a transaction of its own: one statement when no work is to be judged."""
     with at_once() as session:
         if Agent.subscribe_idle(session, agent_id, session_id, token, process_id):
             return
