@@ -102,7 +102,7 @@ CONVERSATIONS = (
             Line(
                 "Mira",
                 21,
-                "It has been red since this morning. @scout find out why, and fix it if it is small.",
+                "The arm64 image is red since this morning. @scout find out why; fix it if it is small.",
             ),
             Line(
                 "scout",
