@@ -16,6 +16,7 @@ from jobs.advance_topics import advance_topics
 from jobs.end_grace_windows import end_grace_windows
 from jobs.prune import prune
 from jobs.reap_subscriptions import reap_subscriptions
+from jobs.resume_suspended import resume_suspended
 from models.base import database_time
 from models.database import Rules, transaction
 from models.errors import DatabaseAway
@@ -68,6 +69,7 @@ def lines(rules: Rules) -> list[Line]:
         Line(advance_topics, 5),
         Line(end_grace_windows, tick(5, rules.grace_seconds)),
         Line(reap_subscriptions, tick(30, rules.stale_seconds)),
+        Line(resume_suspended, 5),
         Line(prune, 3600),
     ]
 

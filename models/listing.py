@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, case, func, literal, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from models.agent import Agent
 from models.agent_session import AgentSession
 from models.agent_subscription import AgentSubscription
 from models.creative import Creative, CreativeShare, Level
 from models.message import Message
+from models.permission_request import PermissionRequest
 from models.reading import later_in, oldest_first
 from models.task import Task, TaskEvent
 from models.topic import Topic, TopicRead
@@ -114,6 +115,11 @@ def tasks(user: User) -> Select[*tuple[Any, ...]]:
         Task.finished_at,
     )
     return select(*shown).join(Topic, Topic.id == Task.topic_id).where(readable)
+
+
+def approvals(user: User) -> Select[*tuple[Any, ...]]:
+    """What a person may decide, or could have decided, with who did: rows of one object."""
+    return PermissionRequest.inbox_of(user).options(joinedload(PermissionRequest.decided_by))
 
 
 def timelines(session: Session, task_ids: Sequence[int]) -> dict[int, list[Row[*tuple[Any, ...]]]]:

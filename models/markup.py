@@ -40,6 +40,7 @@ ALLOWED_CLASSES = {
     "th": set(ALIGNED.values()),
 }
 
+NOTHING = re.compile(r"(?P<address>(?!))")
 _marks = re.compile(r"[\n\[\]*_~`|<&\\]")
 _cleaner = nh3.Cleaner(
     tags=TAGS | TABLE_TAGS,
@@ -52,17 +53,30 @@ _cleaner = nh3.Cleaner(
 )
 
 
-def render(text: str, mentions: Collection[str] = ()) -> str:
-    """Safe HTML for one message. `mentions` are the names that may be called with @ here, without the @."""
+def render(text: str, mentions: Collection[str] = (), addresses: bool = True) -> str:
+    """Safe HTML for one message. `mentions` are the names that may be called with @ here, without the @.
+
+    `addresses`: whether bare ones become links.
+    """
     text = text.encode("utf-8", "replace").decode()
     if len(text) > MAX_CHARACTERS or _is_costly(text):
         return _as_written(text)
-    environment: dict[str, Any] = {"finder": _finder(mentions), "left": MAX_HIGHLIGHTED}
+    environment: dict[str, Any] = {"finder": _finder(mentions) if addresses else NOTHING, "left": MAX_HIGHLIGHTED}
     tokens = _markdown.parse(text, environment)
     if any(token.nesting == 1 and token.level >= MAX_NESTING - 1 for token in tokens):
         return _as_written(text)
     environment["until"] = time.thread_time() + HIGHLIGHT_SECONDS
     return _cleaner.clean(_markdown.renderer.render(tokens, _markdown.options, environment))
+
+
+def inert(text: str) -> str:
+    """Safe HTML of Markdown of ours round words of others: addresses in them are no links."""
+    return render(text, addresses=False)
+
+
+def verbatim(text: str) -> str:
+    """Safe HTML that shows the text letter by letter."""
+    return _as_written(text.encode("utf-8", "replace").decode())
 
 
 def plain(rendered: str, limit: int) -> str:

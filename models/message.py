@@ -1,5 +1,6 @@
 """One thing said in a topic. Rendered once, when it is written."""
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, text
@@ -74,15 +75,19 @@ class Message(Base):
         agent_id: int | None = None,
         task_id: int | None = None,
         once: str | None = None,
+        shown: Callable[[str], str] = render,
     ) -> "Message":
-        """Stores what was said, under the topic's lock, and tells the topic's stream. Raises Invalid (text)."""
+        """Stores what was said, under the topic's lock, and tells the topic's stream. Raises Invalid (text).
+
+        `shown` makes safe HTML of the text.
+        """
         text = check_text(text)
         message = cls(
             topic_id=topic_id,
             user_id=user_id,
             agent_id=agent_id,
             text=text,
-            html=render(text),
+            html=shown(text),
             html_version=VERSION,
             source=source,
             task_id=task_id,

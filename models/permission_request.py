@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Select, String, Text, select, text, update
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Select, String, Text, and_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
@@ -247,10 +247,15 @@ class PermissionRequest(HasDeciders, Base):
 
     @classmethod
     def unfinished(cls, session: Session, agent_id: int) -> list[tuple[int, int]]:
-        """(id, topic id) of the agent's decided questions whose turn ended and whose conversation does not go on yet."""
-        waits = (cls.turn_finished_at.is_not(None), cls.continuation_task_id.is_(None), cls.status.in_(DECIDED))
-        query = select(cls.id, cls.topic_id).where(cls.agent_id == agent_id, *waits).order_by(cls.id)
+        """(id, topic id) of the agent's decided questions whose turn ended and that did not go on yet."""
+        query = select(cls.id, cls.topic_id).where(cls.waits_to_go_on(agent_id)).order_by(cls.id)
         return [(id, topic_id) for id, topic_id in session.execute(query)]
+
+    @classmethod
+    def waits_to_go_on(cls, agent_id: Any) -> ColumnElement[bool]:
+        """The condition for those, for a plain id or a column."""
+        ended = (cls.turn_finished_at.is_not(None), cls.continuation_task_id.is_(None))
+        return and_(cls.agent_id == agent_id, *ended, cls.status.in_(DECIDED))
 
     @classmethod
     def _close(cls, session: Session, *which: Any) -> None:

@@ -201,6 +201,7 @@ def dispatches(session: Session, task_ids: Sequence[int]) -> dict[int, Row[*tupl
             Task.only_session,
             Task.sent_to,
             Task.sends,
+            Task.approval_request_id,
             Topic.creative_id,
             Message.id.label("message_id"),
             Message.created_at,

@@ -20,6 +20,7 @@ SHARED = (
     "webapp.headers",
     "webapp.hub",
     "webapp.metrics",
+    "webapp.prompts",
     "webapp.streams",
     "webapp.words",
 )
@@ -48,6 +49,7 @@ FLOORS = (
         "permission_request",
         "process",
         "schema",
+        "settling",
         "sign_in_attempt",
         "task",
         "user",
@@ -57,7 +59,8 @@ FLOORS = (
     {"listeners"},
     {"gives_work"},
     {"topic"},
-    {"answering", "figures", "listing", "membership", "overview", "reading", "registration"},
+    {"deciding"},
+    {"answering", "asking", "figures", "listing", "membership", "overview", "quota", "reading", "registration"},
 )
 
 

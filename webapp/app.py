@@ -12,7 +12,7 @@ from werkzeug.routing import IntegerConverter, Map
 
 from models import sealed
 from models.database import repeated
-from webapp import api, auth, errors, fragments, headers, measure, pages
+from webapp import api, auth, errors, fragments, headers, measure, pages, prompts
 from webapp.cable import agent_channel, endpoint, payloads
 from webapp.cable.handshake import SOCK_SERVER_OPTIONS
 from webapp.cable.sockets import Sockets
@@ -65,6 +65,7 @@ def create_app(config: Config, database_url: str) -> flask.Flask:
     headers.install(app)
     errors.install(app)
     fragments.install(app)
+    prompts.install(app)
 
     for blueprint in api.BLUEPRINTS:
         csrf.exempt(blueprint)

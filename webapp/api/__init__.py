@@ -2,7 +2,21 @@
 
 from flask import Blueprint
 
-from webapp.api import agent_settings, agents, creatives, health, me, messages, openapi, replies, tasks, topics
+from webapp.api import (
+    agent_settings,
+    agents,
+    approvals,
+    creatives,
+    health,
+    me,
+    messages,
+    notices,
+    openapi,
+    quota,
+    replies,
+    tasks,
+    topics,
+)
 
 CALLS = (
     me.calls,
@@ -13,6 +27,9 @@ CALLS = (
     agent_settings.calls,
     agents.calls,
     replies.calls,
+    notices.calls,
+    approvals.calls,
+    quota.calls,
     openapi.calls,
     health.calls,
 )

@@ -47,6 +47,7 @@ def register(ask: Ask[Registration]) -> Registered:
     session_id = (given.session_id or "").strip() or (given.name or "").strip()
     if not agent_name or not session_id:
         raise Invalid(agent_name="Give agent_name and session_id, or name.")
+    ask.by_plugin()
     made = registration.register(ask.session, ask.user, agent_name, session_id, given.session_label, ask.now)
     return Registered(
         agent_id=made.agent.id,
@@ -69,6 +70,7 @@ def unregister(ask: Ask[Leaving], agent_id: int) -> None:
     if topic_id is None or (isinstance(topic_id, str) and not topic_id.strip()):
         raise Invalid(topic_id="topic_id is missing: give the one that register answered.")
     session_id = (ask.given.session_id or "").strip() or None
+    ask.by_plugin()
     registration.unregister(ask.session, ask.user, agent, _topic(topic_id), session_id, ask.now)
 
 

@@ -48,6 +48,11 @@ class Ask(Generic[Given]):
         """The person whose token it is."""
         return self.token.user
 
+    def by_plugin(self) -> None:
+        """Notes that this token speaks for an agent: it decides nothing that agents ask."""
+        if self.token.plugin_at is None:
+            AccessToken.note_plugin(self.session, self.token.id, self.now)
+
 
 # The route table of all files.
 TABLE: list["Call"] = []

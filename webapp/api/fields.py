@@ -1,5 +1,6 @@
 """Kinds of fields that calls share: what validates them, and what the OpenAPI document says of them."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -21,6 +22,11 @@ def known_id(given: int | str | None) -> int | None:
         return None
     number = int(given)
     return number if 0 < number <= MAX_ID else 0
+
+
+def known_texts(given: Iterable[str]) -> list[str]:
+    """The ids among these texts: without what the database cannot hold, and each once."""
+    return list(dict.fromkeys(text for text in given if text.strip() and "\x00" not in text))
 
 
 class Page(msgspec.Struct, forbid_unknown_fields=True):

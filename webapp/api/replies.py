@@ -4,8 +4,9 @@ import msgspec
 
 from models import answering
 from models.errors import Invalid
+from webapp import prompts
 from webapp.api.door import Ask, Calls
-from webapp.api.fields import LooseId, known_id
+from webapp.api.fields import LooseId, known_id, known_texts
 
 calls = Calls.named("replies")
 
@@ -33,10 +34,19 @@ def reply(ask: Ask[Reply]) -> Replied:
     given = ask.given
     topic_id, task_id = known_id(given.topic_id) or 0, known_id(given.task_id)
     try:
-        message = answering.answer(
-            ask.session, ask.user, topic_id, given.text or "", task_id, given.execution_generation, ask.now
+        answered = answering.answer(
+            ask.session,
+            ask.user,
+            topic_id,
+            given.text or "",
+            task_id,
+            given.execution_generation,
+            ask.now,
+            known_texts(given.pending_approval_ids or ()),
+            prompts.continuation,
         )
     except Invalid as refusal:
         refusal.more = {"errors": list(refusal.fields.values())}
         raise
-    return Replied(comment_id=message.id, pending_approval_ids=[])
+    ask.by_plugin()
+    return Replied(comment_id=answered.message.id, pending_approval_ids=answered.taken)

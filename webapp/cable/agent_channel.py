@@ -10,12 +10,17 @@ from typing import Any
 
 import structlog
 
+from models.access_token import AccessToken
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
-from models.database import at_once, repeated, transaction
+from models.base import database_time
+from models.database import at_once, reading, repeated, transaction
+from models.deciding import coming_back, go_on_later
 from models.errors import NotFound
+from models.permission_request import PermissionRequest
 from models.task import Task
 from models.topic import Topic
+from webapp import prompts
 from webapp.advance import advance_due_topics
 from webapp.cable import payloads
 from webapp.cable.channel import Channel
@@ -33,9 +38,16 @@ _by_token: "weakref.WeakValueDictionary[str, AgentChannel]" = weakref.WeakValueD
 class AgentChannel(Channel):
     """One subscription: of an agent's session (`agent_id`, `session_id`), or of a topic's listener (`topic_id`)."""
 
-    def __init__(self, connection: Any, identifier: str, params: dict[str, Any], hub: Hub) -> None:
+    actions = frozenset({"replay_permissions"})
+
+    def __init__(
+        self, connection: Any, identifier: str, params: dict[str, Any], hub: Hub, token_id: int | None = None
+    ) -> None:
+        """`token_id`: the access token that came in here, while it is not yet known as a plugin's."""
         super().__init__(connection, identifier, params)
         self.hub = hub
+        self.token_id = token_id
+        self.may_replay = False
         self.stream: str | None = None
         self.agent_id: int | None = None
         self._sent: set[tuple[int, int]] = set()
@@ -64,13 +76,18 @@ class AgentChannel(Channel):
 
     def _as_agent(self, agent_id: int) -> bool:
         with transaction() as session:
-            agent = Agent.owned_by(session, self.connection.user.id, agent_id)
+            agent, waits = coming_back(session, self.connection.user.id, agent_id)
+            if agent is not None and self.token_id is not None:
+                AccessToken.note_plugin(session, self.token_id, database_time(session))
         if agent is None:
             return False
         self.agent_id = agent.id
         self._follow(agent.stream)
         if agent.is_channel_agent:
+            self.may_replay = True
             self.come()
+            if waits:
+                go_on(agent.id)
             advance_due_topics()
         return True
 
@@ -95,10 +112,12 @@ class AgentChannel(Channel):
         self.hub.streams.follow(stream, self.hear)
 
     def hear(self, heard: Heard) -> None:
-        """One event of the stream: only dispatches are passed on, and those of a task to one session only."""
-        if heard.event != "dispatch" or heard.row is None:
-            return
+        """One event of the stream: decisions are passed on, and dispatches, those of a task to one session only."""
         row = heard.row
+        if heard.event == "decision" and row is not None and row.is_decided:
+            self.send(heard.once("payload", lambda: payloads.decision(row)))
+        if heard.event != "dispatch" or row is None:
+            return
         if self.presence_token is None:
             self.send(heard.once("payload", lambda: payloads.dispatch(row)))
             return
@@ -109,6 +128,16 @@ class AgentChannel(Channel):
         if self.send(heard.once("payload", lambda: payloads.dispatch(row))):
             DISPATCHES.inc()
             _written.append((row.id, self.presence_token))
+
+    def replay_permissions(self, data: dict[str, Any]) -> None:
+        """Says again, to this client only, what was decided of the ids it asks for."""
+        ids = request_ids(data.get("request_ids"))
+        if not self.may_replay or not ids:
+            return
+        with reading() as session:
+            decided = PermissionRequest.replayable(session, self.agent_id or 0, ids)
+        for request in decided:
+            self.send(payloads.decision(request))
 
 
 @repeated
@@ -126,6 +155,26 @@ def leave(token: str) -> None:
     """The end of a connection, in a transaction of its own."""
     with at_once() as session:
         Agent.unsubscribe(session, token)
+
+
+def go_on(agent_id: int) -> None:
+    """Looks again at questions that were decided while their agent could not go on, each in its own transaction.
+
+    A failure is no reason not to subscribe: they are looked at next time, too.
+    """
+    try:
+        with reading() as session:
+            waiting = PermissionRequest.unfinished(session, agent_id)
+        for id, topic_id in waiting:
+            _go_on(id, topic_id)
+    except Exception as error:
+        log.warning("question_not_continued", agent=agent_id, error=type(error).__name__)
+
+
+@repeated
+def _go_on(id: int, topic_id: int) -> None:
+    with transaction() as session:
+        go_on_later(session, id, topic_id, prompts.continuation, database_time(session))
 
 
 def stamp_written() -> None:
@@ -153,6 +202,14 @@ def beat(tokens: list[str]) -> None:
             channel.come()
     if dropped:
         advance_due_topics()
+
+
+def request_ids(given: Any) -> list[str]:
+    """The ids of a replay as texts: blank ones dropped, each once. Empty for what is no list."""
+    if not isinstance(given, list):
+        return []
+    texts = [str(one).strip() for one in given if isinstance(one, str | int | float) and not isinstance(one, bool)]
+    return list(dict.fromkeys(text for text in texts if text and "\x00" not in text))
 
 
 def _id(given: Any) -> int | None:

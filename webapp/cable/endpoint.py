@@ -58,12 +58,12 @@ def check_upgrade() -> Any:
 def cable(opened: Any) -> None:
     """Runs the socket that flask-sock opened."""
     here, user = hub(), flask.g.cable_user
-    take_over(opened, refuse_slowly if user is None else partial(serve, here, user))
+    take_over(opened, refuse_slowly if user is None else partial(serve, here, user, flask.g.cable_token_id))
 
 
-def serve(here: Hub, user: User, socket: Any) -> None:
+def serve(here: Hub, user: User, token_id: int | None, socket: Any) -> None:
     """One client, until it ends; told to come in again when a cookie or token of this person has ended."""
-    connection = Connection(socket, user, channels(here), here.sockets)
+    connection = Connection(socket, user, channels(here, token_id), here.sockets)
 
     def hear(heard: Heard) -> None:
         if heard.event == "credentials":
@@ -76,10 +76,10 @@ def serve(here: Hub, user: User, socket: Any) -> None:
         here.streams.leave(user.stream, hear)
 
 
-def channels(here: Hub) -> Mapping[str, type[Channel]]:
-    """The channels by the names that clients use."""
+def channels(here: Hub, token_id: int | None) -> Mapping[str, type[Channel]]:
+    """The channels by the names that clients use. `token_id`: a token that is not yet known as a plugin's."""
     made = {
-        "Collavre::AgentChannel": partial(AgentChannel, hub=here),
+        "Collavre::AgentChannel": partial(AgentChannel, hub=here, token_id=token_id),
         "Switchyard::PageChannel": partial(PageChannel, hub=here),
     }
     return cast(Mapping[str, type[Channel]], made)
@@ -106,12 +106,15 @@ def given_token() -> str | None:
 
 def who() -> User | None:
     """The person behind the socket: by the browser's cookie, else by token."""
+    flask.g.cable_token_id = None
     if flask.request.headers.get("Origin") is not None and current_user.is_authenticated:
         return current_user.user
     token = given_token()
     if token is None:
         return None
     try:
-        return auth.by_token(token).user
+        found = auth.by_token(token)
     except NotSignedIn:
         return None
+    flask.g.cable_token_id = None if found.plugin_at else found.id
+    return found.user

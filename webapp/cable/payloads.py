@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from models.broadcast import Broadcast
 from models.database import reading
 from models.message import Message
+from models.permission_request import Kind, PermissionRequest
 from models.reading import dispatches, messages_by_id, said, work
 from models.task import Task, TaskMessage
 
@@ -24,6 +25,7 @@ def iso(at: datetime | None) -> str | None:
 
 def dispatch(row: Any) -> bytes:
     """The payload that tells a plugin of its task, from a row of `models.reading.dispatches`."""
+    goes_on = {} if row.approval_request_id is None else {"approval_request_id": row.approval_request_id}
     return msgspec.json.encode(
         {
             "type": "dispatch",
@@ -31,6 +33,7 @@ def dispatch(row: Any) -> bytes:
             "task_id": row.id,
             "execution_generation": row.generation,
             "session_topic": row.only_session is not None,
+            **goes_on,
             "comment": {
                 "id": row.message_id,
                 "content": row.content,
@@ -42,6 +45,27 @@ def dispatch(row: Any) -> bytes:
             },
         }
     )
+
+
+def decision(row: PermissionRequest) -> bytes:
+    """What was decided: exactly four fields for a tool; a question is told who decided, and why, too."""
+    frame = {
+        "type": "permission_decision",
+        "request_id": row.request_id,
+        "behavior": row.behavior,
+        "agent_id": row.agent_id,
+    }
+    if row.kind == Kind.QUESTION:
+        frame |= {"reason": row.reason} if row.reason else {}
+        frame |= {"decided_by": row.decided_by_id, "decided_by_name": row.decided_by.name if row.decided_by else ""}
+    return msgspec.json.encode(frame)
+
+
+def read_decisions(nudges: Sequence[Broadcast]) -> list[Any]:
+    """The decided request of each nudge."""
+    with reading() as session:
+        found = PermissionRequest.by_ids(session, [nudge.ids["request"] for nudge in nudges])
+    return [found.get(nudge.ids["request"]) for nudge in nudges]
 
 
 def read_dispatches(nudges: Sequence[Broadcast]) -> list[Any]:
@@ -81,4 +105,4 @@ def _carried(session: Session, task_ids: Sequence[int]) -> dict[int, set[int]]:
     return carried
 
 
-READERS = {"dispatch": read_dispatches, "message": read_messages, "task": read_tasks}
+READERS = {"decision": read_decisions, "dispatch": read_dispatches, "message": read_messages, "task": read_tasks}
