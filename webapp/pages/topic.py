@@ -22,10 +22,11 @@ from webapp.pages.conversation import Window
 from webapp.pages.forms import Form, answer
 
 STREAM = "text/vnd.turbo-stream.html"
+# Fifteen digits are below 2^53, as all ids are.
+ID = re.compile(r"[0-9]{1,15}")
 ONCE = re.compile(r"[0-9A-Za-z_-]{1,64}")
 MOST_AT_ONCE = 200
 QUESTION = 2000
-BIGGEST_ID = 2**53
 
 blueprint = flask.Blueprint("topic", __name__)
 
@@ -121,12 +122,12 @@ def after(id: int) -> flask.Response:
 @signed_in
 def read(id: int) -> flask.Response:
     """The person has seen everything up to `last_message_id`."""
-    user, last = person(), flask.request.form.get("last_message_id", "")
-    if not last.isdecimal() or int(last) > BIGGEST_ID:
+    user, last = person(), as_id(flask.request.form.get("last_message_id", ""))
+    if last is None:
         raise Invalid(last_message_id="Give the id of the last message that was seen.")
     with transaction() as session:
         topic = Topic.seen_by(session, user, id)
-        mark_read(session, user, topic, min(int(last), topic.last_message_id or 0))
+        mark_read(session, user, topic, min(last, topic.last_message_id or 0))
     return flask.make_response("", 204)
 
 
@@ -143,8 +144,12 @@ def asked_window() -> Window:
 
 def asked(name: str) -> int | None:
     """An id in the query, None when there is none that could be one."""
-    given = flask.request.args.get(name, "")
-    return int(given) if given.isdecimal() and given.isascii() and int(given) < BIGGEST_ID else None
+    return as_id(flask.request.args.get(name, ""))
+
+
+def as_id(given: str) -> int | None:
+    """A text as an id, None when it could not be one."""
+    return int(given) if ID.fullmatch(given) else None
 
 
 def once(form: Form) -> str | None:
