@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from models.database import repeated, transaction
-from models.task import Task
 from models.topic import Topic
 
 MOST = 500
@@ -12,7 +11,7 @@ MOST = 500
 def advance_topics(now: datetime) -> int:
     """Advances topics whose waiting tasks may be able to go, one a transaction; says how many."""
     with transaction() as session:
-        due = Task.due_topics(session, now, MOST)
+        due = Topic.due(session, now, MOST)
     for topic_id in due:
         _advance(topic_id, now)
     return len(due)

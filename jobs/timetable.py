@@ -13,10 +13,13 @@ import structlog
 from apscheduler.schedulers.gevent import GeventScheduler
 
 from jobs.advance_topics import advance_topics
+from jobs.cancel_kept_tasks import cancel_kept_tasks
+from jobs.cancel_stuck_tasks import cancel_stuck_tasks
 from jobs.end_grace_windows import end_grace_windows
 from jobs.prune import prune
 from jobs.reap_subscriptions import reap_subscriptions
 from jobs.resume_suspended import resume_suspended
+from jobs.tell_absences import tell_absences
 from models.base import database_time
 from models.database import Rules, transaction
 from models.errors import DatabaseAway
@@ -68,6 +71,9 @@ def lines(rules: Rules) -> list[Line]:
     return [
         Line(advance_topics, 5),
         Line(end_grace_windows, tick(5, rules.grace_seconds)),
+        Line(tell_absences, tick(5, rules.grace_seconds / 2)),
+        Line(cancel_kept_tasks, 5),
+        Line(cancel_stuck_tasks, tick(60, 2 * rules.stale_seconds)),
         Line(reap_subscriptions, tick(30, rules.stale_seconds)),
         Line(resume_suspended, 5),
         Line(prune, 3600),

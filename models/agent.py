@@ -155,7 +155,9 @@ class Agent(HoldsWork, Base):
         """
         found = AgentSubscription.subscribe(session, agent_id, session_id, token, process_id)
         if found.has_work:
-            session.get_one(cls, agent_id).judge(session, session_id, token, found.at)
+            agent = session.get_one(cls, agent_id)
+            agent.judge(session, session_id, token, found.at)
+            agent.welcome_back(session, session_id, found.at)
             Task.mark_due(session, found.at, agent_id=agent_id)
 
     @classmethod
@@ -176,6 +178,7 @@ class Agent(HoldsWork, Base):
         """Drops silent rows, under the lock; returns their tokens."""
         dropped = AgentSubscription.drop_stale(session, self.id, now)
         if dropped:
+            self._note_absence(session, now)
             _say_presence(session, self.id)
         return dropped
 
@@ -197,6 +200,28 @@ class Agent(HoldsWork, Base):
         else:
             self.release_of_session(session, row.session_id, row.token, now)
         _say_presence(session, self.id)
+
+    def grace_for(
+        self, session: Session, token: str, session_id: str | None, registration: int, now: datetime
+    ) -> AgentSubscription:
+        """A grace window for a connection that left no row behind; under the lock."""
+        row = AgentSubscription(
+            agent_id=self.id,
+            token=token,
+            session_id=session_id,
+            registration=registration,
+            last_seen_at=now,
+            dropped_at=now,
+        )
+        session.add(row)
+        session.flush()
+        self._note_absence(session, now)
+        _say_presence(session, self.id)
+        return row
+
+    def _note_absence(self, session: Session, now: datetime) -> None:
+        if not AgentSubscription.live_of(session, self.id, now):
+            self.away_since = now
 
     def leave(self, session: Session, session_id: str | None, now: datetime) -> None:
         """A session said goodbye and its rows are gone; under the lock. It never resumes: its work is cancelled."""

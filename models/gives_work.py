@@ -3,7 +3,7 @@
 A part of `Topic`, in a file of its own. All of it happens under the topic's row lock.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 
 from models.agent import Agent
 from models.errors import Invalid, WrongState
+from models.has_steps import Step
 from models.listeners import Listeners
-from models.message import Message
-from models.task import RUNNING, Task, TaskStatus
+from models.message import Message, check_text
+from models.task import Task, TaskStatus
+from models.task_status import RUNNING
 
 ENDED_BADLY = (TaskStatus.FAILED, TaskStatus.CANCELLED)
 
@@ -27,34 +29,55 @@ class GivesWork:
     session_id: Any
     session_agent_id: Any
 
-    def queue(self, session: Session, message: Message, agent: Agent, taking: Listeners, actor: str) -> Task:
-        waiting = (Task.topic_id == self.id, Task.agent_id == agent.id, Task.status == TaskStatus.QUEUED)
+    def queue(
+        self, session: Session, message: Message, agent: Agent, taking: Listeners, actor: str, hops: int = 0
+    ) -> Task:
+        """A task for the agent, merged into one that still waits; `hops`: how often agents have handed it on."""
+        waiting = (
+            Task.topic_id == self.id,
+            Task.agent_id == agent.id,
+            Task.status == TaskStatus.QUEUED,
+            Task.parent_id.is_(None),
+        )
         if agent.is_channel_agent:
             waits = session.scalars(
                 select(Task).where(*waiting).order_by(Task.id.desc()).limit(1).with_for_update()
             ).first()
             if waits is not None:
+                waits.hops = min(waits.hops, hops)
                 waits.merge(session, message, actor)
                 return waits
         only = self.session_id if agent.id == self.session_agent_id else None
-        return Task.queue(session, message, agent.id, only, taking.waits_for.get(agent.id), actor)
+        task = Task.queue(session, message, agent.id, only, taking.waits_for.get(agent.id), actor)
+        task.hops = hops
+        return task
 
-    def advance(self, session: Session, now: datetime) -> Task | None:
-        """Lets the next task go, under the topic's lock: one runs at a time, in order; who is away holds up nobody.
+    def queue_steps(
+        self, session: Session, message: Message, agent: Agent, steps: Sequence[tuple[Agent, str]], actor: str
+    ) -> Task:
+        """A task for the agent that is worked on in steps, each by its own agent; under the topic's lock.
 
-        Returns the task that was delegated, None when none could be.
+        The first may go at once (`advance`); Invalid (steps) when there are none.
         """
-        return self.advance_among(session, self.lock_agents(session), now)
+        if not steps:
+            raise Invalid(steps="Give at least one step.")
+        task = Task.queue(session, message, agent.id, None, None, actor)
+        own = self.session_agent_id
+        planned = [Step(one.id, self.session_id if one.id == own else None, check_text(words)) for one, words in steps]
+        task.add_steps(session, message, planned, actor)
+        return task
 
     def lock_agents(self, session: Session, *ids: int) -> dict[int, Agent]:
         """Those whose work waits here and these, before any task is locked (the order of locks)."""
-        queued = (Task.topic_id == self.id, Task.status == TaskStatus.QUEUED)
-        waiting = select(Task.agent_id).where(*queued)
+        waiting = select(Task.agent_id).where(Task.topic_id == self.id, Task.waits_its_turn())
         return {agent.id: agent for agent in Agent.locked(session, *ids, also=waiting)}
 
     def advance_among(self, session: Session, agents: dict[int, Agent], now: datetime) -> Task | None:
-        queued = (Task.topic_id == self.id, Task.status == TaskStatus.QUEUED, Task.agent_id.in_(list(agents)))
-        waiting = Task.locked_where(session, *queued)
+        """Lets the next task of these agents go: one runs at a time, in order; who is away holds up nobody."""
+        which = (Task.topic_id == self.id, Task.waits_its_turn(), Task.agent_id.in_(list(agents)))
+        waiting = Task.locked_where(session, *which)
+        # What was begun goes on before anything new does.
+        waiting.sort(key=lambda task: (task.status != TaskStatus.SUSPENDED, task.id))
         busy = bool(waiting) and self._busy(session)
         gone = None
         for task in waiting:
@@ -73,7 +96,7 @@ class GivesWork:
 
     def cancel(self, session: Session, task: Task, by: str, now: datetime) -> Task:
         """Ends an open task, under the topic's lock; what waits for its place may go. Raises WrongState."""
-        Agent.locked(session, task.agent_id)
+        Agent.locked(session, task.agent_id, *(step.agent_id for step in task.steps(session)))
         [task] = Task.locked(session, [task.id])
         task.finish(session, TaskStatus.CANCELLED, f"Cancelled by {by}.", now, by)
         Task.mark_due(session, now, topic_ids=[self.id])
@@ -109,6 +132,8 @@ class GivesWork:
             raise WrongState(f"This task is {task.status}. Only one that is {', '.join(allowed)} can go again.")
         only = self.session_id if agent_id == self.session_agent_id else None
         task.try_again(session, agent_id, only, words, by)
+        task.reopen_steps(session, by)
+        Task.mark_due(session, now, topic_ids=[self.id])
         self.advance_among(session, agents, now)
         return task
 

@@ -3,24 +3,27 @@
 A part of `Agent`, in a file of its own. All of it happens under the agent's row lock.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from models import sentences
 from models.agent_session import AgentSession
 from models.agent_subscription import AgentSubscription
-from models.task import RUNNING, Task, TaskStatus
+from models.task import Task, TaskStatus
+from models.task_status import RUNNING, SuspendedFor
 
 HANDED_ON = "Its session is gone for good: given to another session of the same agent."
 
 
 class HoldsWork:
-    """The work of one agent, as seen by its sessions. Expects the agent's `id` and `handle`."""
+    """The work of one agent, as seen by its sessions. Expects the agent's `id`, `handle` and `keep_seconds`."""
 
     id: Any
     handle: Any
+    keep_seconds: Any
 
     def has_room(self, session: Session, max_tasks: int | None) -> bool:
         """Whether it may take one more task at a time."""
@@ -49,21 +52,14 @@ class HoldsWork:
 
     def release_held(self, session: Session, now: datetime, unregistered: bool = False) -> None:
         """Lets go of all work nobody can answer any more; queued work waits, unless the plugin said goodbye."""
-        statuses = [TaskStatus.CLAIMED, TaskStatus.DELEGATED]
-        if unregistered:
-            statuses += [TaskStatus.QUEUED, TaskStatus.SUSPENDED]
-        self._release(session, Task.status.in_(statuses), now, unregistered)
+        self._release(session, _held(unregistered), now, unregistered)
 
     def release_of_session(
         self, session: Session, session_id: str | None, token: str | None, now: datetime, unregistered: bool = False
     ) -> None:
         """Lets go of the work of one session while siblings are there: shared topics' tasks go to a live sibling."""
-        statuses = [TaskStatus.CLAIMED, TaskStatus.DELEGATED]
-        if unregistered:
-            statuses += [TaskStatus.QUEUED, TaskStatus.SUSPENDED]
         if session_id is not None:
-            own = Task.only_session == session_id
-            self._release(session, own & Task.status.in_(statuses), now, unregistered)
+            self._release(session, and_(Task.only_session == session_id, _held(unregistered)), now, unregistered)
         if token is not None:
             self._hand_on(session, Task.sent_to == token, now)
         elif session_id is not None:
@@ -78,18 +74,51 @@ class HoldsWork:
                 continue
             sibling = self.choose(session, None, now)
             if sibling is None:
-                task.wait(session, f"{self.handle} is not connected.")
+                task.wait(session, sentences.NOT_CONNECTED.format(agent=self.handle))
             else:
                 task.delegate(session, sibling.token, sibling.session_id, sibling.registration, HANDED_ON)
 
     def _release(self, session: Session, which: Any, now: datetime, unregistered: bool) -> None:
         ids = list(session.scalars(select(Task.id).where(Task.agent_id == self.id, Task.finished_at.is_(None), which)))
-        held = [task for task in Task.locked(session, ids) if task.is_open]
+        held = Task.locked(session, ids)
+        keep_until = now + timedelta(seconds=self.keep_seconds)
         for task in held:
-            why = f"{self.handle} left." if unregistered else f"{self.handle} dropped and did not come back in time."
-            task.finish(session, TaskStatus.CANCELLED, why, now, "hub")
+            if not task.is_open:
+                continue  # a step that ended with another one
+            if unregistered:
+                task.finish(session, TaskStatus.CANCELLED, sentences.LEFT.format(agent=self.handle), now, "hub")
+            else:
+                task.let_go(session, self.handle, sentences.DID_NOT_COME_BACK, keep_until, now)
         if held:
             Task.mark_due(session, now, topic_ids=sorted({task.topic_id for task in held}))
+
+    def cancel_kept(self, session: Session, now: datetime) -> int:
+        """Cancels what was kept for it too long, under the lock; says how many tasks."""
+        kept = (Task.agent_id == self.id, Task.suspended_for == SuspendedFor.AGENT_OFFLINE, Task.until <= now)
+        over = Task.locked(session, session.scalars(select(Task.id).where(*kept)))
+        ended = [
+            task
+            for task in over
+            if task.suspended_for == SuspendedFor.AGENT_OFFLINE and task.until and task.until <= now
+        ]
+        for task in ended:
+            task.let_go(session, self.handle, sentences.KEPT_TOO_LONG, now, now)
+        if ended:
+            Task.mark_due(session, now, topic_ids=sorted({task.topic_id for task in ended}))
+        return len(ended)
+
+    def welcome_back(self, session: Session, session_id: str | None, now: datetime) -> None:
+        """What was kept for this session may go on when its turn comes."""
+        fits = or_(Task.only_session.is_(None), Task.only_session == session_id)
+        kept = (
+            Task.agent_id == self.id,
+            Task.suspended_for == SuspendedFor.AGENT_OFFLINE,
+            Task.until.is_not(None),
+            fits,
+        )
+        for task in Task.locked(session, session.scalars(select(Task.id).where(*kept))):
+            if task.suspended_for == SuspendedFor.AGENT_OFFLINE:
+                task.suspend(session, SuspendedFor.AGENT_OFFLINE, sentences.BACK_AGAIN.format(agent=self.handle), None)
 
     def judge(self, session: Session, session_id: str | None, token: str, now: datetime) -> None:
         """What of the delegated work has to be sent to a session that has just come."""
@@ -113,3 +142,20 @@ class HoldsWork:
                 task.aim(session, token, session_id, registration)
             else:
                 task.delegate(session, token, session_id, registration, HANDED_ON)
+
+
+def _held(unregistered: bool) -> Any:
+    """What an agent that is gone cannot answer; of one that said goodbye, all it has not answered.
+
+    What was kept for it and waited for its turn when it left again is kept anew.
+    """
+    if unregistered:
+        return Task.finished_at.is_(None)
+    waited = and_(Task.suspended_for == SuspendedFor.AGENT_OFFLINE, Task.until.is_(None))
+    return or_(Task.status.in_(RUNNING), waited)
+
+
+def agents_kept_too_long(session: Session, now: datetime) -> list[int]:
+    """Which agents have work that was kept past its time, for the sweep."""
+    over = (Task.status == TaskStatus.SUSPENDED, Task.suspended_for == SuspendedFor.AGENT_OFFLINE, Task.until <= now)
+    return list(session.scalars(select(Task.agent_id).where(*over).distinct().order_by(Task.agent_id).limit(500)))

@@ -47,6 +47,19 @@ def listeners(session: Session, topic: Place, text: str, author: str, now: datet
     return Listeners(sorted(chosen, key=lambda agent: agent.id), waits)
 
 
+def called(session: Session, topic: Place, text: str, author: Agent, now: datetime) -> Listeners:
+    """Whom an agent calls by name in its answer: nobody else takes what an agent says."""
+    usable = [
+        agent for agent in session.scalars(Agent.usable_in(topic.creative_id).limit(1000)) if agent.id != author.id
+    ]
+    chosen = mentioned(text, usable)
+    if not chosen:
+        return Listeners()
+    live = _live_sessions(session, [agent.id for agent in chosen], now)
+    waits = {agent.id: _waits_for(agent, topic, live.get(agent.id, set())) for agent in chosen}
+    return Listeners(sorted(chosen, key=lambda agent: agent.id), waits)
+
+
 def _live_sessions(session: Session, ids: list[int], now: datetime) -> dict[int, set[str | None]]:
     rows = select(AgentSubscription.agent_id, AgentSubscription.session_id).where(
         AgentSubscription.agent_id.in_(ids), AgentSubscription.live(now)

@@ -14,7 +14,8 @@ from models.agent_subscription import AgentSubscription
 from models.creative import Creative, CreativeShare, Level
 from models.message import Message
 from models.reading import earlier_in, later_in, newest_first, oldest_first, standing
-from models.task import RUNNING, Task, TaskEvent, TaskStatus
+from models.task import Task, TaskEvent, TaskStatus
+from models.task_status import RUNNING
 from models.topic import Topic, TopicRead
 from models.user import User
 

@@ -197,7 +197,7 @@ def dispatches(session: Session, task_ids: Sequence[int]) -> dict[int, Row[*tupl
             Task.topic_id,
             Task.status,
             Task.generation,
-            Task.content,
+            func.concat_ws("\n\n", Task.preface, Task.content).label("content"),
             Task.only_session,
             Task.sent_to,
             Task.sends,

@@ -3,13 +3,13 @@
 queued -> delegated -> done            a plugin's agent: sent to one session, answered
 queued -> claimed -> delegated -> done an agent behind a gateway
 delegated, claimed -> suspended -> delegated (a new generation)
+suspended, then until is None          its agent is back: it goes on when its turn comes
 any open state -> cancelled, failed
 """
 
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -20,7 +20,6 @@ from sqlalchemy import (
     Index,
     String,
     Text,
-    and_,
     func,
     select,
     text,
@@ -29,45 +28,28 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models import sentences
 from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
 from models.errors import WrongState
+from models.has_steps import HasSteps
 from models.message import Message
 from models.permission_request import PermissionRequest
 from models.settling import SETTLE
+from models.takes_turns import TakesTurns
+from models.task_status import OPEN, SuspendedFor, TaskStatus
 
 
-class TaskStatus(StrEnum):
-    """Where a task stands."""
-
-    QUEUED = "queued"
-    CLAIMED = "claimed"
-    DELEGATED = "delegated"
-    SUSPENDED = "suspended"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-class SuspendedFor(StrEnum):
-    """What a suspended task waits for: the agent's usage limit to end, or a session to return."""
-
-    QUOTA = "quota"
-    AGENT_OFFLINE = "agent_offline"
-
-
-OPEN = (TaskStatus.QUEUED, TaskStatus.CLAIMED, TaskStatus.DELEGATED, TaskStatus.SUSPENDED)
-RUNNING = (TaskStatus.CLAIMED, TaskStatus.DELEGATED)
-FINISHED = (TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.CANCELLED)
-
-
-class Task(Base):
+class Task(HasSteps, TakesTurns, Base):
     """One turn of one agent. `generation` is new for every attempt; an answer to an older one is refused."""
 
     __tablename__ = "tasks"
     __table_args__ = (
         Index("ix_tasks_topic_id_status", "topic_id", "status"),
         Index("ix_tasks_agent_id_open", "agent_id", "status", postgresql_where=text("finished_at IS NULL")),
+        Index("ix_tasks_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+        Index("ix_tasks_untold", "agent_id", postgresql_where=text("untold_at IS NOT NULL")),
+        Index("ix_tasks_delegated", "sent_to", postgresql_where=text("status = 'delegated'")),
         Index("ix_tasks_suspended", "suspended_for", "until", postgresql_where=text("status = 'suspended'")),
         Index("ix_tasks_advance_due_at", "advance_due_at", postgresql_where=text("advance_due_at IS NOT NULL")),
     )
@@ -77,11 +59,17 @@ class Task(Base):
     message_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id", ondelete="SET NULL"))
     agent_id: Mapped[int] = mapped_column(ForeignKey("agents.id"))
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
+    # Its place among the steps of its parent, from 1.
+    position: Mapped[int | None]
+    # How often agents have handed this on to each other since a person last wrote.
+    hops: Mapped[int] = mapped_column(default=0)
     status: Mapped[str] = mapped_column(String(16), default=TaskStatus.QUEUED)
     why: Mapped[str | None] = mapped_column(Text)
     until: Mapped[Time | None]
     suspended_for: Mapped[str | None] = mapped_column(String(16))
     content: Mapped[str] = mapped_column(Text)
+    # What its agent reads before the content, in this attempt.
+    preface: Mapped[str | None] = mapped_column(Text)
     # The only session that may serve it: that of a session topic. None: any session of the agent.
     only_session: Mapped[str | None] = mapped_column(String(255))
     generation: Mapped[str | None] = mapped_column(String(36))
@@ -89,6 +77,7 @@ class Task(Base):
     sent_to: Mapped[str | None] = mapped_column(String(64), index=True)
     sent_session_id: Mapped[str | None] = mapped_column(String(255))
     sent_registration: Mapped[int] = mapped_column(default=0)
+    aimed_at: Mapped[Time | None]
     sent_at: Mapped[Time | None]
     sends: Mapped[int] = mapped_column(default=0)
     run_id: Mapped[str | None] = mapped_column(String(64))
@@ -99,6 +88,10 @@ class Task(Base):
     approval_request_id: Mapped[str | None] = mapped_column(String(255))
     reply_message_id: Mapped[int | None] = mapped_column(BigInteger)
     advance_due_at: Mapped[Time | None]
+    # Its topic was told that nobody works on it while its agent is away.
+    absence_told_at: Mapped[Time | None]
+    # It was cancelled while its agent was away, and its topic has yet to say so.
+    untold_at: Mapped[Time | None]
     created_at: Mapped[Born]
     finished_at: Mapped[Time | None]
 
@@ -140,8 +133,11 @@ class Task(Base):
 
     @classmethod
     def locked(cls, session: Session, ids: Iterable[int]) -> list["Task"]:
-        """These tasks under their row locks, by ascending id, in one statement."""
-        return cls.locked_where(session, cls.id.in_(list(ids)))
+        """These tasks under their row locks, with those they are steps of, by ascending id, in one statement."""
+        wanted = list(ids)
+        query = select(cls).where(WITH_PARENTS).order_by(cls.id).with_for_update()
+        found = session.scalars(query.execution_options(populate_existing=True), {"ids": wanted})
+        return [task for task in found if task.id in wanted]
 
     @classmethod
     def locked_where(cls, session: Session, *which: ColumnElement[bool]) -> list["Task"]:
@@ -151,6 +147,7 @@ class Task(Base):
 
     def delegate(self, session: Session, token: str, session_id: str | None, registration: int, words: str) -> None:
         """Hands it to one session under a new generation; the process that holds the token's socket sends it."""
+        self.preface = sentences.RESUME_NOTE if self.suspended_for == SuspendedFor.AGENT_OFFLINE else None
         self.status, self.why, self.until, self.suspended_for = TaskStatus.DELEGATED, None, None, None
         self.generation, self.advance_due_at = str(uuid.uuid4()), None
         self._end_attempt(session)
@@ -161,7 +158,7 @@ class Task(Base):
     def aim(self, session: Session, token: str, session_id: str | None, registration: int) -> None:
         """Names the connection that is to take the frame, and nudges it. The generation stays."""
         self.sent_to, self.sent_session_id, self.sent_registration = token, session_id, registration
-        self.sent_at, self.sends = None, self.sends + 1
+        self.sent_at, self.sends, self.aimed_at = None, self.sends + 1, func.now()
         session.flush()
         broadcast(session, f"agent:{self.agent_id}", "dispatch", task=self.id, sends=self.sends)
         broadcast(session, f"topic:{self.topic_id}", "dispatch", task=self.id, sends=self.sends)
@@ -185,11 +182,23 @@ class Task(Base):
         """Ends it: done, failed or cancelled. Raises WrongState when it has ended before."""
         if not self.is_open:
             raise WrongState(f"This task is {self.status} already.")
+        had_steps = self.suspended_for == SuspendedFor.STEPS
         self.status, self.why, self.until, self.finished_at = status, why, None, now
         self.suspended_for = self.advance_due_at = None
         self._end_attempt(session)
         self.note(session, str(status), why or {"done": "Answered."}.get(status, str(status).capitalize() + "."), actor)
         self.changed(session)
+        if had_steps or self.parent_id is not None:
+            self.ended(session, had_steps, now)
+
+    def let_go(self, session: Session, agent: str, words: str, keep_until: datetime, now: datetime) -> None:
+        """Its agent stayed away: kept until then; or cancelled, when that is now, and its topic is told on return."""
+        if keep_until <= now:
+            self.untold_at = now
+            self.finish(session, TaskStatus.CANCELLED, words.format(agent=agent), now, "hub")
+        else:
+            why = sentences.KEPT.format(agent=agent, until=sentences.at(keep_until))
+            self.suspend(session, SuspendedFor.AGENT_OFFLINE, why, keep_until)
 
     def wait(self, session: Session, why: str, actor: str = "hub") -> None:
         """Puts it back into the queue."""
@@ -206,10 +215,15 @@ class Task(Base):
         self.changed(session)
 
     def suspend(self, session: Session, reason: SuspendedFor, why: str, until: datetime | None) -> None:
-        """Puts it aside and frees its place. The generation stays until it is given out again."""
+        """Puts it aside and frees its place. The generation stays until it is given out again.
+
+        Without `until` it goes on when its turn comes, unless it has steps. Said again for the same reason, the
+        timeline has no second line.
+        """
+        if self.suspended_for != reason:
+            self.note(session, "suspended", why, "hub")
         self.status, self.suspended_for, self.why, self.until = TaskStatus.SUSPENDED, reason, why, until
         self._end_attempt(session)
-        self.note(session, "suspended", why, "hub")
         self.changed(session)
 
     def _end_attempt(self, session: Session) -> None:
@@ -221,7 +235,7 @@ class Task(Base):
     def try_again(self, session: Session, agent_id: int, only_session: str | None, why: str, actor: str) -> None:
         """Puts it back into the queue as if it had never been tried, for this agent; for what waits or has failed."""
         self.agent_id, self.only_session = agent_id, only_session
-        self.finished_at = self.reply_message_id = self.run_id = self.partial = None
+        self.finished_at = self.reply_message_id = self.run_id = self.partial = self.untold_at = None
         self.sent_registration = 0
         self.wait(session, why, actor)
 
@@ -240,30 +254,17 @@ class Task(Base):
         broadcast(session, f"topic:{topic_id}", "task", task=id)
         broadcast(session, "hub", "tasks")
 
-    @classmethod
-    def mark_due(
-        cls, session: Session, now: datetime, agent_id: int | None = None, topic_ids: Sequence[int] = ()
-    ) -> None:
-        """Asks that the topics in which these queued tasks wait are advanced.
-
-        A column of the task, not of the topic: who holds an agent must not touch a topic's row (lock order).
-        """
-        which = cls.agent_id == agent_id if agent_id is not None else cls.topic_id.in_(list(topic_ids))
-        waiting = and_(cls.status == TaskStatus.QUEUED, cls.advance_due_at.is_(None), which)
-        ids = list(session.scalars(select(cls.id).where(waiting).order_by(cls.id).with_for_update()))
-        if ids:
-            session.execute(update(cls).where(cls.id.in_(ids)).values(advance_due_at=now))
-
-    @classmethod
-    def due_topics(cls, session: Session, now: datetime, limit: int = 100) -> list[int]:
-        """Topics with tasks that may be able to go, longest due first."""
-        due = select(cls.topic_id).where(cls.advance_due_at <= now).group_by(cls.topic_id)
-        return list(session.scalars(due.order_by(func.min(cls.advance_due_at)).limit(limit)))
-
     def timeline(self, session: Session) -> list["TaskEvent"]:
         """What happened to it, oldest first (the newest 200)."""
         mine = select(TaskEvent).where(TaskEvent.task_id == self.id).order_by(TaskEvent.id.desc()).limit(200)
         return list(session.scalars(mine))[::-1]
+
+
+# Several of a kind are locked by ascending id, in one statement: an ended step changes the task it belongs to.
+WITH_PARENTS = text(
+    "tasks.id = ANY(array_cat(CAST(:ids AS bigint[]), ARRAY(SELECT step.parent_id FROM tasks step"
+    " WHERE step.id = ANY(CAST(:ids AS bigint[])) AND step.parent_id IS NOT NULL)))"
+)
 
 
 class TaskMessage(Base):

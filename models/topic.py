@@ -14,11 +14,11 @@ from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
 from models.creative import Creative
 from models.errors import Invalid, LostRace, NotFound, WrongState
-from models.gives_work import GivesWork
 from models.listeners import Listeners, listeners
 from models.markup import render
 from models.message import Message, Source
 from models.task import Task, TaskMessage, TaskStatus
+from models.tells_people import TellsPeople
 from models.user import User, check_name
 
 
@@ -30,7 +30,7 @@ class Posted(NamedTuple):
     unrouted: str | None
 
 
-class Topic(GivesWork, Base):
+class Topic(TellsPeople, Base):
     """A conversation inside a creative. A session topic belongs to one session of one agent."""
 
     __tablename__ = "topics"
@@ -218,7 +218,8 @@ class Topic(GivesWork, Base):
 
         1. Lock the task; it must still be delegated, under this generation (LostRace otherwise).
         2. Store the message (Invalid: the task stays delegated); finish the task.
-        3. Ask that what waits here, and elsewhere for this agent, is advanced after the commit.
+        3. Agents named in it get it as their task.
+        4. Ask that what waits here, and elsewhere for this agent, is advanced after the commit.
         """
         if task is not None:
             [task] = Task.locked(session, [task.id])
@@ -230,6 +231,8 @@ class Topic(GivesWork, Base):
         if task is not None:
             task.reply_message_id = message.id
             task.finish(session, TaskStatus.DONE, None, now, agent.handle)
+        self.hand_over(session, message, agent, task, now)
+        if task is not None:
             Task.mark_due(session, now, topic_ids=[self.id])
             Task.mark_due(session, now, agent_id=agent.id)
         self._tell_readers(session, self.creative(session))

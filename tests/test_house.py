@@ -36,7 +36,8 @@ LIBRARIES = {
 }
 FLOORS = (
     {"base", "broadcast", "session_key", "sealed", "passwords", "routing", "highlight", "markup", "mentions", "errors"},
-    {"database"},
+    {"database", "sentences", "task_status"},
+    {"has_steps", "takes_turns"},
     {
         "access_token",
         "agent_session",
@@ -56,8 +57,10 @@ FLOORS = (
     },
     {"holds_work"},
     {"agent"},
-    {"listeners"},
+    {"listeners", "stuck"},
     {"gives_work"},
+    {"hands_over"},
+    {"tells_people"},
     {"topic"},
     {"deciding"},
     {"answering", "asking", "figures", "listing", "membership", "overview", "quota", "reading", "registration"},

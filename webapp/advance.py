@@ -5,7 +5,6 @@ import structlog
 from models.base import database_time
 from models.database import repeated, transaction
 from models.errors import DatabaseAway
-from models.task import Task
 from models.topic import Topic
 
 log = structlog.get_logger("advance")
@@ -20,7 +19,7 @@ def advance_due_topics() -> int:
     """
     try:
         with transaction() as session:
-            due = Task.due_topics(session, database_time(session), MOST)
+            due = Topic.due(session, database_time(session), MOST)
     except DatabaseAway:
         log.warning("topics_not_advanced")
         return 0

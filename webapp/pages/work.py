@@ -4,7 +4,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from models.task import RUNNING, TaskStatus
+from models.task_status import RUNNING, TaskStatus
 from webapp.fragments import grace_end, moment
 
 WORDS = 90
