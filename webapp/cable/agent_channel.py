@@ -50,6 +50,7 @@ class AgentChannel(Channel):
         self.may_replay = False
         self.stream: str | None = None
         self.agent_id: int | None = None
+        self.topic_id = 0
         self._sent: set[tuple[int, int]] = set()
 
     def subscribed(self) -> bool:
@@ -64,6 +65,7 @@ class AgentChannel(Channel):
         """Leaves the stream; a presence row starts its grace window, unless someone newer owns the agent."""
         if self.stream is not None:
             self.hub.streams.leave(self.stream, self.hear)
+            self.hub.streams.leave(self.connection.user.stream, self.hear_rights)
         token, self.presence_token = self.presence_token, None
         if token is not None:
             leave(token)
@@ -99,13 +101,25 @@ class AgentChannel(Channel):
         subscribe(self.agent_id or 0, self.session_id, token, self.hub.process_id)
 
     def _as_listener(self, topic_id: int) -> bool:
+        self.topic_id = topic_id
+        if not self._may_listen():
+            return False
+        self._follow(f"topic:{topic_id}")
+        self.hub.streams.follow(self.connection.user.stream, self.hear_rights)
+        return True
+
+    def _may_listen(self) -> bool:
         with transaction() as session:
             try:
-                topic = Topic.seen_by(session, self.connection.user, topic_id)
+                Topic.seen_by(session, self.connection.user, self.topic_id)
             except NotFound:
                 return False
-        self._follow(topic.stream)
         return True
+
+    def hear_rights(self, heard: Heard) -> None:
+        """A right of this person changed: who may no longer read the topic hears no more of it."""
+        if heard.event in ("rights", "look_again") and not self._may_listen():
+            self.connection.revoke(self)
 
     def _follow(self, stream: str) -> None:
         self.stream = stream

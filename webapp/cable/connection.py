@@ -31,12 +31,22 @@ Maker = Callable[["Connection", str, dict[str, Any]], Channel]
 class Connection:
     """`run` lives as long as the socket; then every subscription has left."""
 
-    __slots__ = ("__weakref__", "_channels", "_sockets", "socket", "subscriptions", "user")
+    __slots__ = ("__weakref__", "_channels", "_sockets", "ends_at", "socket", "subscriptions", "user")
 
-    def __init__(self, socket: WebSocket, user: Any, channels: Mapping[str, Maker], sockets: "Sockets") -> None:
-        """`user` is who signed in (with an `id`); `channels` maps the names that clients use."""
+    def __init__(
+        self,
+        socket: WebSocket,
+        user: Any,
+        channels: Mapping[str, Maker],
+        sockets: "Sockets",
+        ends_at: float | None = None,
+    ) -> None:
+        """`user` is who signed in (with an `id`), until `ends_at` (seconds since the epoch) or without end; `channels`
+        maps the names that clients use.
+        """
         self.socket = socket
         self.user = user
+        self.ends_at = ends_at
         self.subscriptions: dict[str, Channel] = {}
         self._channels = channels
         self._sockets = sockets

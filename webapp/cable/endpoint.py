@@ -1,6 +1,7 @@
 """`/cable`: who may open a socket, in which dialect; then a `Connection` runs until it ends."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -9,7 +10,10 @@ import structlog
 from flask_login import current_user
 from flask_sock import Sock
 
-from models.errors import NotSignedIn
+from models.access_token import AccessToken
+from models.base import database_time
+from models.database import transaction
+from models.errors import DatabaseAway, NotSignedIn
 from models.user import User
 from webapp import auth
 from webapp.cable import frames
@@ -30,6 +34,27 @@ NOT_HERE = ("There is nothing here for this request.\n", 404, {"Content-Type": "
 REFUSED = HandshakeLimit(most=5, seconds=60)
 
 
+@dataclass(frozen=True)
+class Entry:
+    """As whom a client came in, and by what: an access token (until `ends_at`, in seconds since the epoch, if it
+    expires), or the cookie of a browser.
+    """
+
+    user: User
+    token_id: int | None = None
+    ends_at: float | None = None
+    is_plugin: bool = False  # the token is known as a plugin's
+
+    def stands(self) -> bool:
+        """Whether it would still open the door. Asked again when something of this person has ended."""
+        with transaction() as session:
+            if self.token_id is not None:
+                token = session.get(AccessToken, self.token_id)
+                return token is not None and token.is_valid(database_time(session))
+            user = User.by_id(session, self.user.id)
+            return user is not None and user.cookie_key == self.user.cookie_key
+
+
 def install(app: flask.Flask, sock: Sock) -> None:
     """Registers the route, with all checks before the handshake."""
     app.before_request(check_upgrade)
@@ -48,8 +73,8 @@ def check_upgrade() -> Any:
     accept, protocol = choose_subprotocol(request.headers.get("Sec-WebSocket-Protocol"))
     if not accept:
         return ("Offer actioncable-v1-json.\n", 400, {"Content-Type": "text/plain; charset=utf-8"})
-    flask.g.cable_user = who()
-    if flask.g.cable_user is None and not REFUSED.allow(given_token() or auth.address()):
+    flask.g.cable_entry = who()
+    if flask.g.cable_entry is None and not REFUSED.allow(given_token() or auth.address()):
         return ("This token is not valid.\n", 401, {"Content-Type": "text/plain; charset=utf-8", "Retry-After": "60"})
     prepare_handshake(request.environ, protocol)
     return None
@@ -57,23 +82,36 @@ def check_upgrade() -> Any:
 
 def cable(opened: Any) -> None:
     """Runs the socket that flask-sock opened."""
-    here, user = hub(), flask.g.cable_user
-    take_over(opened, refuse_slowly if user is None else partial(serve, here, user, flask.g.cable_token_id))
+    here, entry = hub(), flask.g.cable_entry
+    take_over(opened, refuse_slowly if entry is None else partial(serve, here, entry))
 
 
-def serve(here: Hub, user: User, token_id: int | None, socket: Any) -> None:
-    """One client, until it ends; told to come in again when a cookie or token of this person has ended."""
-    connection = Connection(socket, user, channels(here, token_id), here.sockets)
+def serve(here: Hub, entry: Entry, socket: Any) -> None:
+    """One client, until it ends; told to come in again when what it came in by has ended, or may have."""
+    unknown = None if entry.is_plugin else entry.token_id
+    connection = Connection(socket, entry.user, channels(here, unknown), here.sockets, entry.ends_at)
 
     def hear(heard: Heard) -> None:
-        if heard.event == "credentials":
+        if has_ended(entry, heard.event):
             connection.goodbye(frames.SERVER_RESTART, reconnect=True)
 
-    here.streams.follow(user.stream, hear)
+    here.streams.follow(entry.user.stream, hear)
     try:
         connection.run()
     finally:
-        here.streams.leave(user.stream, hear)
+        here.streams.leave(entry.user.stream, hear)
+
+
+def has_ended(entry: Entry, event: str) -> bool:
+    """Whether the client has to show again what it came in by, after this event on its person's stream."""
+    if event == "signed_out":  # one browser of this person; which one, no socket knows
+        return entry.token_id is None
+    if event not in ("credentials", "look_again"):
+        return False
+    try:
+        return not entry.stands()
+    except DatabaseAway:
+        return True
 
 
 def channels(here: Hub, token_id: int | None) -> Mapping[str, type[Channel]]:
@@ -104,11 +142,10 @@ def given_token() -> str | None:
         return None
 
 
-def who() -> User | None:
+def who() -> Entry | None:
     """The person behind the socket: by the browser's cookie, else by token."""
-    flask.g.cable_token_id = None
     if flask.request.headers.get("Origin") is not None and current_user.is_authenticated:
-        return current_user.user
+        return Entry(current_user.user)
     token = given_token()
     if token is None:
         return None
@@ -116,5 +153,5 @@ def who() -> User | None:
         found = auth.by_token(token)
     except NotSignedIn:
         return None
-    flask.g.cable_token_id = None if found.plugin_at else found.id
-    return found.user
+    ends_at = found.expires_at.timestamp() if found.expires_at else None
+    return Entry(found.user, found.id, ends_at, is_plugin=found.plugin_at is not None)

@@ -119,11 +119,18 @@ class Sockets:
             gevent.sleep(max(0.0, self._ping_seconds - (time.monotonic() - started)))
 
     def beat(self, *, life: bool) -> None:
-        """One ping to every client, encoded once; with `life` also the control ping that finds half-open sockets."""
-        ping = encode_text(frames.ping(int(time.time())))
+        """One ping to every client, encoded once; with `life` also the control ping that finds half-open sockets.
+
+        Whose access token has expired is told to come in again.
+        """
+        now = time.time()
+        ping = encode_text(frames.ping(int(now)))
         for connection in self._in_turn():
             if connection.socket.closing:
                 connection.socket.overdue()
+                continue
+            if connection.ends_at is not None and connection.ends_at <= now:
+                connection.goodbye(frames.SERVER_RESTART, reconnect=True)
                 continue
             connection.socket.send(ping)
             if life:

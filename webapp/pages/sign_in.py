@@ -9,6 +9,7 @@ from flask_login import current_user, login_user, logout_user
 
 from models import passwords
 from models.base import database_time
+from models.broadcast import broadcast
 from models.database import transaction
 from models.errors import RateLimited
 from models.sign_in_attempt import SignInAttempt
@@ -53,7 +54,10 @@ def enter() -> flask.Response:
 
 @blueprint.post("/sign-out")
 def leave() -> flask.Response:
-    """Ends this browser's cookie."""
+    """Ends this browser's cookie; its other pages are told, and come back as nobody."""
+    if current_user.is_authenticated:
+        with transaction() as session:
+            broadcast(session, auth.person().stream, "signed_out")
     logout_user()
     flask.session.clear()
     return go_to("sign_in.form", signed_out="yes")
