@@ -63,7 +63,7 @@ function apply({ html, refresh: event }) {
 // What differs by reader comes as a nudge to look again: the navigation, or the page when it asked for such events.
 function nudge(event) {
   const asked = document.querySelector('meta[name="refresh-on"]')?.content.split(" ") ?? []
-  if (event === "topics" || event === "look_again") soon("shell", renewShell)
+  if (["topics", "rights", "look_again"].includes(event)) soon("shell", renewShell)
   if (asked.includes(event) || event === "look_again") soon("page", renew)
 }
 

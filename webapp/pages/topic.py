@@ -1,5 +1,6 @@
 """One topic: read it, write in it, know where a message would go. Works without script; with it nothing is reloaded."""
 
+import hashlib
 import re
 
 import flask
@@ -52,7 +53,7 @@ def post(id: int) -> flask.Response:
     try:
         return say(id, form) if current_user.is_authenticated else flask.make_response(ask_to_sign_in())
     except DatabaseAway as away:
-        kept = flask.render_template("topics/away.html", id=id, text=form["text"], once=once(form), sentence=str(away))
+        kept = flask.render_template("topics/away.html", id=id, text=form["text"], once=word(form), sentence=str(away))
         return flask.make_response(kept, away.status)
 
 
@@ -88,7 +89,7 @@ def refused(id: int, form: Form) -> flask.Response:
         topic = Topic.seen_by(session, user, id)
         context = conversation.context(session, user, topic, database_time(session))
     error = form.errors.get("text") or form.problem
-    return answer("topics/topic.html", 422, **{**context, "text": form["text"], "error": error, "once": once(form)})
+    return answer("topics/topic.html", 422, **{**context, "text": form["text"], "error": error, "once": word(form)})
 
 
 @blueprint.get("/topics/<int:id>/route")
@@ -152,6 +153,13 @@ def as_id(given: str) -> int | None:
     return int(given) if ID.fullmatch(given) else None
 
 
+def word(form: Form) -> str:
+    """The form's random word; a new one when it has none that could be ours."""
+    return form["once"] if ONCE.fullmatch(form["once"]) else conversation.new_once()
+
+
 def once(form: Form) -> str | None:
-    """The form's random word, None when it is not one of ours."""
-    return form["once"] if ONCE.fullmatch(form["once"]) else None
+    """What makes a message the same one, sent again: the form's word and the text, which may have been changed."""
+    if not ONCE.fullmatch(form["once"]):
+        return None
+    return hashlib.sha256(f"{form['once']} {form['text']}".encode("utf-8", "replace")).hexdigest()

@@ -60,6 +60,15 @@ def test_a_form_sent_twice_stores_one_message(stage: Stage) -> None:
     assert f'value="{once[1]}"' not in page.text, "a fresh form has a word of its own"
 
 
+def test_a_text_that_was_changed_before_it_was_sent_again_is_not_lost(stage: Stage) -> None:
+    alice = stage.visitor(stage.alice)
+    alice.get(f"/topics/{stage.topic_id}")
+    for text in ("first try", "second thought"):
+        alice.post(f"/topics/{stage.topic_id}/messages", text=text, once="the-same-word")
+    page = words(alice.get(f"/topics/{stage.topic_id}"))
+    assert "first try" in page and "second thought" in page
+
+
 @pytest.mark.parametrize(("text", "why"), [("  \n ", "Write something"), ("long " * 40_001, "Shorten the text")])
 def test_a_refused_text_is_kept_and_the_page_says_why(stage: Stage, text: str, why: str) -> None:
     alice = stage.visitor(stage.alice)
