@@ -1,4 +1,4 @@
-"""Delegated and forgotten: the last net. Nothing is cancelled at once; what lost its session gets a full grace window."""
+"""Delegated and forgotten: the last net. What lost its session gets a full grace window; nothing is cancelled here."""
 
 from datetime import datetime
 

@@ -75,7 +75,7 @@ class TellsPeople(HandsOver):
         still = {id for id, topic_id in _absences(session, now) if topic_id == self.id}
         tasks = [task for task in Task.locked(session, still) if task.agent_id in agents]
         for task in tasks:
-            task.absence_told_at = func.now()
+            task.absence_told_at = func.clock_timestamp()
         for agent_id in sorted({task.agent_id for task in tasks}):
             of_agent = [task for task in tasks if task.agent_id == agent_id]
             self.notice(session, _away(session, agents[agent_id], of_agent))
