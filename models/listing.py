@@ -118,8 +118,9 @@ def tasks(user: User) -> Select[*tuple[Any, ...]]:
 
 
 def approvals(user: User) -> Select[*tuple[Any, ...]]:
-    """What a person may decide, or could have decided, with who did: rows of one object."""
-    return PermissionRequest.inbox_of(user).options(joinedload(PermissionRequest.decided_by))
+    """What a person may decide, or could have decided, with who did: rows of the request and its id."""
+    mine = PermissionRequest.inbox_of(user).options(joinedload(PermissionRequest.decided_by))
+    return mine.add_columns(PermissionRequest.id)
 
 
 def timelines(session: Session, task_ids: Sequence[int]) -> dict[int, list[Row[*tuple[Any, ...]]]]:

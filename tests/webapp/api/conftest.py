@@ -146,3 +146,12 @@ def value(statement: str, **values: Any) -> Any:
     """The one thing the database says."""
     [[found]] = rows(statement, **values)
     return found
+
+
+def with_another_token(person: Person) -> Person:
+    """The same person with a token that no plugin uses."""
+    with database.transaction() as session:
+        owner = User.by_id(session, person.id)
+        assert owner is not None
+        _, token = AccessToken.create(session, owner, "by hand", database_time(session))
+    return Person(person.client, person.id, person.email, token)
