@@ -7,13 +7,15 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from models import registration
+from models import answering, asking, deciding, quota, registration
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
+from models.permission_request import Kind, Prompt
+from models.task import Task
 from models.topic import Topic
 from tests.cast import Cast
 
-ORDER = ["topics", "agents", "chat_slots", "chat_sessions", "tasks", "messages"]
+ORDER = ["topics", "agents", "chat_slots", "chat_sessions", "tasks", "messages", "permission_requests"]
 LOCKING = re.compile(r"FROM (\w+).*FOR (?:NO KEY )?UPDATE", re.DOTALL)
 # Functions of the database that begin with the agent's lock (migration 0002).
 FUNCTIONS = {"subscribe_agent": "agents", "unsubscribe_agent": "agents"}
@@ -150,3 +152,69 @@ def test_registering_again_locks_the_topic_only(locks: Recorder, cast: Cast) -> 
     locks.locked.clear()
     registration.register(cast.session, cast.alice, "scout", "laptop", "my-repo", cast.now)
     assert locks.check() == ["topics"]
+
+
+def prompt(cast: Cast, kind: Kind = Kind.TOOL, request_id: str = "abcde") -> Prompt:
+    return Prompt(kind, request_id, cast.alice.id, tool_name="Bash", question="Ship it?")
+
+
+def where(cast: Cast, task: Task) -> asking.Where:
+    return asking.Where(cast.topic.id, task.id)
+
+
+def test_asking_locks_downward(locks: Recorder, cast: Cast) -> None:
+    cast.connect()
+    task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
+    locks.locked.clear()
+    asking.ask_tool(cast.session, cast.alice, where(cast, task), prompt(cast), "May I?", cast.now)
+    assert locks.check() == ["topics", "tasks"]
+    asking.ask_question(cast.session, cast.alice, where(cast, task), prompt(cast, Kind.QUESTION, "q"), cast.now)
+    assert locks.check() == ["topics", "tasks"]
+
+
+def test_deciding_locks_downward(locks: Recorder, cast: Cast) -> None:
+    cast.connect()
+    task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
+    tool = asking.ask_tool(cast.session, cast.alice, where(cast, task), prompt(cast), "May I?", cast.now)
+    asked = asking.ask_question(cast.session, cast.alice, where(cast, task), prompt(cast, Kind.QUESTION, "q"), cast.now)
+    locks.locked.clear()
+    deciding.decide(cast.session, cast.alice, tool.request.id, "allow", None, cast.now, str)
+    assert locks.check() == ["permission_requests"]
+    deciding.decide(cast.session, cast.alice, asked.request.id, "allow", None, cast.now, str)
+    assert locks.check() == ["topics", "permission_requests"]
+
+
+def test_answering_with_open_questions_locks_downward(locks: Recorder, cast: Cast) -> None:
+    cast.connect()
+    task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
+    asked = asking.ask_question(cast.session, cast.alice, where(cast, task), prompt(cast, Kind.QUESTION, "q"), cast.now)
+    deciding.decide(cast.session, cast.alice, asked.request.id, "allow", None, cast.now, str)
+    cast.topic.post(cast.session, cast.alice, "two", cast.now)
+    cast.scout.quota_retries = 1
+    cast.session.flush()
+    locks.locked.clear()
+    answered = answering.answer(
+        cast.session, cast.alice, cast.topic.id, "done", task.id, task.generation, cast.now, ["q"], str
+    )
+    taken = locks.check()
+    assert answered.taken == ["q"] and taken[:3] == ["topics", "agents", "tasks"]
+    assert taken[-1] == "permission_requests"
+
+
+def test_going_on_later_locks_downward(locks: Recorder, cast: Cast) -> None:
+    cast.connect()
+    task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
+    asked = asking.ask_question(cast.session, cast.alice, where(cast, task), prompt(cast, Kind.QUESTION, "q"), cast.now)
+    locks.locked.clear()
+    deciding.go_on_later(cast.session, asked.request.id, cast.topic.id, str, cast.now)
+    assert locks.check() == ["topics", "permission_requests"]
+
+
+def test_resting_and_going_on_lock_downward(locks: Recorder, cast: Cast) -> None:
+    cast.connect()
+    task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
+    locks.locked.clear()
+    until = quota.suspend(cast.session, cast.alice, task.id, "quota", task.generation, 5, cast.now)
+    assert locks.check()[:2] == ["agents", "tasks"]
+    assert quota.resume(cast.session, quota.Place(task.id, cast.topic.id), until)
+    assert locks.check()[:3] == ["topics", "agents", "tasks"]
