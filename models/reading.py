@@ -141,8 +141,8 @@ def _said_by_id() -> Select[*tuple[Any, ...]]:
     return said().where(Message.id.in_(bindparam("ids", expanding=True)))
 
 
-def standing() -> tuple[ColumnElement[Any], ...]:
-    """Columns of a task that say who could serve it now.
+def standing() -> tuple[Any, ...]:
+    """Columns of a task, with its agent joined, that say who could serve it now, or what it waits for.
 
     dropped_at   when the connection it was sent to was lost, while its grace window runs
     siblings     whether the agent has another session, live or in its own grace window
@@ -153,7 +153,8 @@ def standing() -> tuple[ColumnElement[Any], ...]:
     others = exists().where(there, AgentSubscription.token.is_distinct_from(Task.sent_to))
     fits = or_(Task.only_session.is_(None), AgentSubscription.session_id == Task.only_session)
     served = exists().where(there, fits, AgentSubscription.live(NOW))
-    return lost.label("dropped_at"), others.label("siblings"), served.label("served")
+    presence = (lost.label("dropped_at"), others.label("siblings"), served.label("served"))
+    return *presence, Task.suspended_for, Task.until, Agent.keep_seconds
 
 
 def work(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
@@ -171,7 +172,6 @@ def work(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
             Task.agent_id,
             Task.status,
             Task.why,
-            Task.until,
             Task.sent_at,
             Task.created_at,
             Task.finished_at,

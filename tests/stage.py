@@ -78,6 +78,13 @@ class Stage:
         with transaction() as session:
             Agent.unsubscribe(session, token)
 
+    def grace_ends(self, token: str) -> None:
+        """The grace window of a lost connection is over."""
+        with transaction() as session:
+            [agent] = Agent.locked(session, self.scout_id)
+            [row] = [row for row in AgentSubscription.of(session, self.scout_id) if row.token == token]
+            agent.end_grace(session, row, database_time(session))
+
     def away(self) -> None:
         """No session of scout is left, as after its grace window."""
         with transaction() as session:

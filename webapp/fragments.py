@@ -12,8 +12,16 @@ from markupsafe import Markup
 
 from models.base import utcnow
 from models.database import rules
-from models.task import TaskStatus
+from models.task_status import SuspendedFor, TaskStatus
 from webapp import avatars, words
+
+# What the card of a suspended task is called, by what it waits for.
+PAUSED = {
+    SuspendedFor.AGENT_OFFLINE: "Goes on soon",
+    SuspendedFor.QUOTA: "Paused until the usage limit ends",
+    SuspendedFor.STEPS: "Done in steps",
+    None: "Paused",
+}
 
 
 def install(app: flask.Flask) -> None:
@@ -94,7 +102,7 @@ def shown(row: Any, may_act: bool = True) -> SimpleNamespace | None:
             return None
         return _card(row, "waiting", f"Waiting for {name}", _away(row), None, _cancel(row) if may_act else [])
     if row.status == TaskStatus.SUSPENDED:
-        return _card(row, "waiting", f"Paused until {name} is back", row.why or "Nothing is lost.", None, [])
+        return _paused(row, may_act)
     if row.status in (TaskStatus.FAILED, TaskStatus.CANCELLED):
         failed = row.status == TaskStatus.FAILED
         title = f"{name} failed" if failed else f"The task for {name} was cancelled"
@@ -129,12 +137,25 @@ def _line(row: Any) -> SimpleNamespace:
 def _dropped(row: Any, may_act: bool) -> SimpleNamespace:
     end = grace_end(row.dropped_at)
     goes_on = Markup("If it is not back by {}, another of its sessions goes on with this.")
+    kept = Markup("If it is not back by {}, this task is paused and kept for {}.")
     ends = Markup("If it is not back by {}, this task is cancelled. Then one click runs it again.")
-    then = (goes_on if row.siblings else ends).format(moment(end, "seconds"))
+    then = goes_on if row.siblings else kept if row.keep_seconds else ends
     title = Markup("{} dropped {}").format(row.agent_short, moment(row.dropped_at, "seen"))
-    card = _card(row, "waiting", title, then, None, _cancel(row) if may_act else [])
+    text = then.format(moment(end, "seconds"), words.span(timedelta(seconds=row.keep_seconds)))
+    card = _card(row, "waiting", title, text, None, _cancel(row) if may_act else [])
     card.until, card.from_at = end, row.dropped_at
     return card
+
+
+def _paused(row: Any, may_act: bool) -> SimpleNamespace:
+    actions = _cancel(row) if may_act else []
+    if row.suspended_for == SuspendedFor.AGENT_OFFLINE and row.until is not None:
+        text = Markup("It goes on when {} is back, and is cancelled {} if it is not.")
+        text = text.format(row.agent_short, moment(row.until, "deadline"))
+        card = _card(row, "waiting", f"Paused until {row.agent_short} is back", text, None, actions)
+        card.until = row.until
+        return card
+    return _card(row, "waiting", PAUSED[row.suspended_for], row.why or "Nothing is lost.", None, actions)
 
 
 def moment(at: datetime, mode: str) -> Markup:

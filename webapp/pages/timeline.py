@@ -14,6 +14,10 @@ NODES = {
     "delegated": ("working", "Given out"),
     "sent": ("working", "Received"),
     "repeated": ("working", "Sent again"),
+    "dropped": ("waiting", "Dropped"),
+    "suspended": ("waiting", "Paused"),
+    "asked": ("waiting", "Asked"),
+    "stuck": ("trouble", "Stuck"),
     "failed": ("trouble", "Failed"),
     "cancelled": ("off", "Cancelled"),
 }

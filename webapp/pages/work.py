@@ -4,7 +4,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from models.task_status import RUNNING, TaskStatus
+from models.task_status import RUNNING, SuspendedFor, TaskStatus
 from webapp.fragments import grace_end, moment
 
 WORDS = 90
@@ -12,14 +12,14 @@ WORDS = 90
 
 def lamp(row: Any) -> dict[str, Any]:
     """{state, word} of where it stands."""
-    name = row.agent_short
+    in_steps = row.suspended_for == SuspendedFor.STEPS
     if row.status in RUNNING and row.dropped_at is not None:
         return {"state": "waiting", "word": moment(grace_end(row.dropped_at), "left")}
     return {
         TaskStatus.QUEUED: {"state": "waiting", "word": "Queued"},
         TaskStatus.CLAIMED: {"state": "working", "word": "Being sent"},
         TaskStatus.DELEGATED: {"state": "working", "word": moment(row.sent_at or row.created_at, "span")},
-        TaskStatus.SUSPENDED: {"state": "waiting", "word": f"Paused until {name} is back"},
+        TaskStatus.SUSPENDED: {"state": "waiting", "word": "In steps" if in_steps else "Paused"},
         TaskStatus.DONE: {"state": "done", "word": "Done"},
         TaskStatus.FAILED: {"state": "trouble", "word": "Failed"},
         TaskStatus.CANCELLED: {"state": "off", "word": "Cancelled"},
@@ -65,4 +65,6 @@ def first_words(text: str) -> str:
 
 
 def _unless(row: Any) -> str:
-    return "goes to another session unless it comes back" if row.siblings else "cancelled unless it comes back"
+    if row.siblings:
+        return "goes to another session unless it comes back"
+    return "paused unless it comes back" if row.keep_seconds else "cancelled unless it comes back"

@@ -304,6 +304,22 @@ def test_work_is_told_below_its_message_from_the_queue_to_the_answer(stage: Stag
     stage.away()
 
 
+def test_work_of_an_agent_that_keeps_it_is_said_to_be_paused_and_until_when(stage: Stage) -> None:
+    stage.away()
+    token = stage.connect()
+    task = stage.post("Find out why").tasks[0].id
+    with transaction() as session:
+        session.get_one(Agent, stage.scout_id).keep_seconds = 7200
+    stage.disconnect(token)
+    alice = stage.visitor(stage.alice)
+    assert "this task is paused and kept for 2 h." in words(alice.get(f"/topics/{stage.topic_id}"))
+    stage.grace_ends(token)
+    page = words(alice.get(f"/topics/{stage.topic_id}"))
+    assert "Paused until scout is back" in page
+    assert re.search(r"It goes on when scout is back, and is cancelled in (1 h|2 h), at \d\d:\d\d if it is not.", page)
+    assert "scout · Find out why" in words(alice.get("/tasks")) and "Paused" in words(alice.get(f"/tasks/{task}"))
+
+
 def test_a_dropped_session_with_a_sibling_says_that_the_sibling_goes_on(stage: Stage) -> None:
     stage.away()
     first = stage.connect()
