@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ROUNDS ?= 500
+MINUTES ?= 10
 
 # A path with spaces is fine: every path below is relative to this folder.
-.PHONY: setup setup-test run demo test lint types bench races ci lock clean wheel
+.PHONY: setup setup-test run demo test lint types bench races soak ci lock clean wheel
 
 setup: $(VENV)/.ready
 setup-test: $(VENV)/.ready-test
@@ -39,6 +40,9 @@ types: setup-test
 
 races: setup-test
 	@ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests -k race
+
+soak: setup-test
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
 
 bench: setup-test
 	@$(BIN)/python -m tests.bench
