@@ -204,3 +204,9 @@ def test_goodbye_with_a_live_sibling_cancels_only_the_sessions_own_work(cast: Ca
 def test_names_that_differ_only_in_punctuation_are_different_agents(cast: Cast) -> None:
     keys = {Agent.identity(cast.alice.id, name) for name in ("qa/bot", "qa bot", "qa-bot", " QA-Bot ")}
     assert len(keys) == 3
+
+
+def test_an_agent_whose_last_session_fell_silent_is_away_since_then(cast: Cast) -> None:
+    silence(cast, cast.connect(), 46)
+    [agent] = Agent.locked(cast.session, cast.scout.id)
+    assert len(agent.reap(cast.session, cast.now)) == 1 and agent.away_since == cast.now
