@@ -140,7 +140,7 @@ class Agent(HoldsWork, Base):
     def locked(cls, session: Session, *ids: int, also: Select[int] | None = None) -> list["Agent"]:
         """These agents, and those that a subquery names, under their row locks: by ascending id, in one statement."""
         which = cls.id.in_(ids) if also is None else or_(cls.id.in_(ids), cls.id.in_(also))
-        query = select(cls).where(which).order_by(cls.id).with_for_update()
+        query = select(cls).where(which).order_by(cls.id).with_for_update(key_share=True)
         return list(session.scalars(query.execution_options(populate_existing=True)))
 
     @classmethod

@@ -62,7 +62,7 @@ def coming_back(session: Session, user_id: int, agent_id: int) -> tuple[Agent | 
 def go_on_later(session: Session, id: int, topic_id: int, words: Words, now: datetime) -> Task | None:
     """Looks again at a question that could not go on when it was decided; for an agent that came back."""
     topic = Topic.locked(session, topic_id)
-    query = select(PermissionRequest).where(PermissionRequest.id == id).with_for_update()
+    query = select(PermissionRequest).where(PermissionRequest.id == id).with_for_update(key_share=True)
     request = session.scalars(query.execution_options(populate_existing=True)).first()
     return None if topic is None or request is None else go_on(session, topic, request, words, now)
 

@@ -41,7 +41,7 @@ class GivesWork:
         )
         if agent.is_channel_agent:
             waits = session.scalars(
-                select(Task).where(*waiting).order_by(Task.id.desc()).limit(1).with_for_update()
+                select(Task).where(*waiting).order_by(Task.id.desc()).limit(1).with_for_update(key_share=True)
             ).first()
             if waits is not None:
                 waits.hops = min(waits.hops, hops)

@@ -83,7 +83,7 @@ class OneTimeLink(Base):
         """The link with this secret part, still unused. `lock` it to use it. Raises NotFound."""
         public_id, _, secret = text.partition(".")
         query = select(cls).where(cls.kind == kind, cls.public_id == public_id.replace("\x00", ""))
-        link = session.scalars(query.with_for_update() if lock else query).first()
+        link = session.scalars(query.with_for_update(key_share=True) if lock else query).first()
         known = link is not None and hmac.compare_digest(link.secret_digest, passwords.digest(secret))
         if link is None or not known or link.used_at is not None or link.expires_at <= now:
             raise NotFound("This link was used or has expired. Ask an admin for a new one.")

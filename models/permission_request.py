@@ -237,7 +237,7 @@ class PermissionRequest(HasDeciders, Base):
         if not request_ids:
             return []
         mine = (cls.task_id == task_id, cls.kind == Kind.QUESTION, cls.request_id.in_(list(request_ids)))
-        query = select(cls).where(*mine).order_by(cls.id).with_for_update()
+        query = select(cls).where(*mine).order_by(cls.id).with_for_update(key_share=True)
         taken = list(session.scalars(query.execution_options(populate_existing=True)))
         for one in taken:
             one.turn_finished_at = one.turn_finished_at or now

@@ -63,7 +63,7 @@ def _agent(session: Session, user: User, agent_name: str) -> Agent:
 
 def _topic(session: Session, inbox: Creative, agent: Agent, session_id: str, label: str, now: datetime) -> Topic:
     mine = (Topic.creative_id == inbox.id, Topic.session_agent_id == agent.id, Topic.session_id == session_id)
-    topic = session.scalars(select(Topic).where(*mine).with_for_update()).first()
+    topic = session.scalars(select(Topic).where(*mine).with_for_update(key_share=True)).first()
     if topic is None:
         topic = Topic.create(session, inbox, _free_name(session, inbox, f"Claude {label}"))
         topic.session_agent_id, topic.session_id = agent.id, session_id

@@ -50,7 +50,7 @@ class TakesTurns:
         """
         which = cls.agent_id == agent_id if agent_id is not None else cls.topic_id.in_(list(topic_ids))
         waiting = and_(cls.waits_its_turn(), cls.advance_due_at.is_(None), which)
-        ids = list(session.scalars(select(cls.id).where(waiting).order_by(cls.id).with_for_update()))
+        ids = list(session.scalars(select(cls.id).where(waiting).order_by(cls.id).with_for_update(key_share=True)))
         if ids:
             session.execute(update(cls).where(cls.id.in_(ids)).values(advance_due_at=now))
 

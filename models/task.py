@@ -135,14 +135,14 @@ class Task(HasSteps, TakesTurns, Base):
     def locked(cls, session: Session, ids: Iterable[int]) -> list["Task"]:
         """These tasks under their row locks, with those they are steps of, by ascending id, in one statement."""
         wanted = list(ids)
-        query = select(cls).where(WITH_PARENTS).order_by(cls.id).with_for_update()
+        query = select(cls).where(WITH_PARENTS).order_by(cls.id).with_for_update(key_share=True)
         found = session.scalars(query.execution_options(populate_existing=True), {"ids": wanted})
         return [task for task in found if task.id in wanted]
 
     @classmethod
     def locked_where(cls, session: Session, *which: ColumnElement[bool]) -> list["Task"]:
         """The tasks that fit, under their row locks, by ascending id, in one statement."""
-        query = select(cls).where(*which).order_by(cls.id).with_for_update()
+        query = select(cls).where(*which).order_by(cls.id).with_for_update(key_share=True)
         return list(session.scalars(query.execution_options(populate_existing=True)))
 
     def delegate(self, session: Session, token: str, session_id: str | None, registration: int, words: str) -> None:

@@ -81,7 +81,7 @@ class Topic(TellsPeople, Base):
     @classmethod
     def locked(cls, session: Session, id: int) -> "Topic | None":
         """The topic under its row lock, the first in the order of locks."""
-        query = select(cls).where(cls.id == id).with_for_update()
+        query = select(cls).where(cls.id == id).with_for_update(key_share=True)
         return session.scalars(query.execution_options(populate_existing=True)).first()
 
     def creative(self, session: Session) -> Creative:

@@ -24,7 +24,7 @@ CREATE OR REPLACE FUNCTION subscribe_agent(
 DECLARE
     registered integer := 0;
 BEGIN
-    PERFORM 1 FROM agents WHERE id = p_agent FOR UPDATE;
+    PERFORM 1 FROM agents WHERE id = p_agent FOR NO KEY UPDATE;
     at := now();
     has_work := EXISTS (SELECT 1 FROM tasks WHERE agent_id = p_agent AND finished_at IS NULL);
     IF has_work AND p_unless_work THEN
@@ -58,7 +58,7 @@ BEGIN
     IF found_agent IS NULL THEN
         RETURN;
     END IF;
-    PERFORM 1 FROM agents WHERE id = found_agent FOR UPDATE;
+    PERFORM 1 FROM agents WHERE id = found_agent FOR NO KEY UPDATE;
     UPDATE agent_subscriptions SET dropped_at = clock_timestamp() WHERE token = p_token AND dropped_at IS NULL;
     IF NOT FOUND THEN
         RETURN;
