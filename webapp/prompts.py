@@ -1,7 +1,7 @@
 """What the hub says for an agent that asks: prompts and decisions, in the language of the person who decides.
 
 Whatever an agent sent is untrusted, and stays text: nothing in it can end its fence, leave its quote or become a link.
-The sentences are in `translations/`; after a change: `pybabel extract`, `update`, `compile` (docs/agents.md).
+The sentences are in `translations/*/LC_MESSAGES/messages.po`; after a change: `pybabel compile -d webapp/translations`.
 """
 
 import json

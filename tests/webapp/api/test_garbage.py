@@ -9,12 +9,18 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.webapp.api.conftest import Join, connect
+from tests.webapp.api.conftest import Join, Person, connect, with_another_token
 from tests.webapp.api.garbled import Garbled, calls
 
 EXAMPLES = int(os.environ.get("GARBAGE", "200"))
 STATUSES = {200, 201, 204, 400, 403, 404, 409, 413, 422}
-CODES = {400: {"malformed"}, 403: {"forbidden"}, 404: {"not_found"}, 409: {"wrong_state", "lost_race"}}
+CODES = {
+    400: {"malformed"},
+    403: {"forbidden"},
+    404: {"not_found"},
+    409: {"wrong_state", "lost_race", "already_decided"},
+}
+TOLD = {"error", "code", "errors", "reason", "behavior", "decided_by", "decided_at"}
 
 
 def checked(call: Garbled, answer: Any) -> None:
@@ -23,13 +29,21 @@ def checked(call: Garbled, answer: Any) -> None:
     if answer.status_code < 400:
         return
     refused = answer.get_json()
-    assert set(refused) <= {"error", "code", "errors", "reason"} and refused["error"]
+    assert set(refused) <= TOLD and refused["error"]
     assert "Traceback" not in answer.text and len(refused["error"]) < 600
     assert refused["code"] in CODES.get(answer.status_code, {refused["code"]})
     if answer.status_code == 422:
         assert any(name in refused["error"] for name in call.named), (refused, call)
     if answer.status_code == 400:
         assert "JSON" in refused["error"] or "nested" in refused["error"]
+
+
+def approval_ids(alice: Person, topic_id: int) -> list[int]:
+    """What an agent of Alice's asks in a topic of its own."""
+    for number in range(3):
+        asked = {"topic_id": topic_id, "permission_request_id": f"id{number}", "arguments": {"command": "ls"}}
+        alice.call("POST", "/agent/notify", asked)
+    return [one["id"] for one in alice.call("GET", "/approvals")["items"]]
 
 
 def test_garbled_calls_are_answered_in_words_and_valid_ones_go_on(join: Join) -> None:
@@ -55,7 +69,10 @@ def test_garbled_calls_are_answered_in_words_and_valid_ones_go_on(join: Join) ->
         "creative_id": [creative_id],
         "share_id": [share_id],
         "user_id": [alice.id],
+        "approver_user_id": [alice.id],
+        "approval_id": approval_ids(alice, topic_ids[1]),
     }
+    hand = with_another_token(alice)
     count = 0
 
     @settings(
@@ -69,7 +86,7 @@ def test_garbled_calls_are_answered_in_words_and_valid_ones_go_on(join: Join) ->
     def garble(call: Garbled, keyed: bool) -> None:
         nonlocal count
         count += 1
-        headers = {"Authorization": f"Bearer {alice.token}"}
+        headers = {"Authorization": f"Bearer {hand.token}"}
         if keyed:
             headers["Idempotency-Key"] = f"garbage-{count}"
         answer = alice.client.open(

@@ -73,6 +73,7 @@ def test_answers_have_exactly_the_fields_that_are_described(alice: Person, docum
     connect(told["agent_id"])
     topic_id = alice.topic(primary_agent_id=told["agent_id"])
     posted = alice.say(topic_id)
+    alice.call("POST", "/agent/notify", {"topic_id": topic_id, "permission_request_id": "abcde"})
     shown = {
         "Me": alice.call("GET", "/me"),
         "Creative": alice.call("GET", "/creatives")["items"][0],
@@ -83,6 +84,8 @@ def test_answers_have_exactly_the_fields_that_are_described(alice: Person, docum
         "Agent": alice.call("GET", f"/agents/{told['agent_id']}"),
         "Registered": told,
         "Topics": alice.call("GET", "/topics"),
+        "Approvals": alice.call("GET", "/approvals"),
+        "Approval": alice.call("GET", "/approvals")["items"][0],
     }
     for name, answer in shown.items():
         schema = document["components"]["schemas"][name]
