@@ -3,6 +3,7 @@
 import pytest
 
 from tests.webapp.api.conftest import Person, connect, disconnect, generation_of, rows
+from webapp.advance import advance_due_topics
 
 FIELDS = {
     "id", "topic_id", "message_id", "agent_id", "parent_id", "status", "why", "until", "run_id", "gateway_id",
