@@ -21,7 +21,7 @@ from models.creative import Creative, CreativeShare, Level
 from models.errors import Invalid, NotFound
 from models.holds_work import HoldsWork
 from models.task import Task
-from models.user import User, check_name
+from models.user import Role, User, check_name
 
 CHANNEL_VENDOR, CHANNEL_MODEL = "anthropic", "claude-code"
 
@@ -77,7 +77,7 @@ class Agent(HoldsWork, Base):
 
     @classmethod
     def usable_in(cls, creative_id: int) -> Select["Agent"]:
-        """The agents that may work in a creative: those whose owner may give feedback there."""
+        """The agents that may work in a creative: those whose owner may give feedback there, and is no viewer."""
         rights = (Level.FEEDBACK, Level.ADMIN)
         shared = select(CreativeShare.user_id).where(
             CreativeShare.creative_id == creative_id,
@@ -85,9 +85,11 @@ class Agent(HoldsWork, Base):
             CreativeShare.user_id.is_not(None),
         )
         owner = select(Creative.owner_id).where(Creative.id == creative_id).scalar_subquery()
+        viewers = select(User.id).where(User.role == Role.VIEWER)
         return (
             select(cls)
             .where(cls.removed_at.is_(None), or_(cls.owner_id == owner, cls.owner_id.in_(shared)))
+            .where(cls.owner_id.not_in(viewers))
             .order_by(cls.id)
         )
 

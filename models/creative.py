@@ -87,8 +87,13 @@ class Creative(Base):
 
     def require(self, session: Session, user: User, level: Level) -> None:
         """Raises Forbidden, in words, when the person may not act here at this level."""
-        if not self.allows(session, user, level):
+        held = self.level_of(session, user.id)
+        if held is None:  # who may not see it is not told its name either
+            raise Forbidden(f"This needs the right {level} on a creative that is not shared with you.")
+        if not held.includes(level):
             raise Forbidden(f"This needs the right {level} on {self.name}. Its owner can give it to you.")
+        if level is not Level.READ and not user.is_at_least(Role.MEMBER):
+            raise Forbidden("A viewer may read, not write. An admin can change that under People.")
 
     def share(
         self, session: Session, level: str, user_id: int | None = None, agent_id: int | None = None

@@ -62,7 +62,7 @@ FLOORS = (
     {"hands_over"},
     {"tells_people"},
     {"topic"},
-    {"deciding"},
+    {"deciding", "withdrawal"},
     {"answering", "asking", "figures", "listing", "membership", "overview", "quota", "reading", "registration"},
 )
 

@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from models import answering, asking, deciding, quota, registration
+from models import answering, asking, deciding, quota, registration, withdrawal
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
+from models.creative import Level
 from models.permission_request import Kind, Prompt
 from models.task import Task
 from models.topic import Topic
@@ -217,4 +218,14 @@ def test_resting_and_going_on_lock_downward(locks: Recorder, cast: Cast) -> None
     until = quota.suspend(cast.session, cast.alice, task.id, "quota", task.generation, 5, cast.now)
     assert locks.check()[:2] == ["agents", "tasks"]
     assert quota.resume(cast.session, quota.Place(task.id, cast.topic.id), until)
+
+
+def test_losing_a_right_locks_downward(locks: Recorder, cast: Cast) -> None:
+    cast.docs.share(cast.session, Level.FEEDBACK, user_id=cast.bob.id)
+    helper = registration.register(cast.session, cast.bob, "helper", "desk", None, cast.now).agent
+    cast.connect(helper)
+    cast.topic.post(cast.session, cast.alice, "@helper one", cast.now)
+    cast.docs.share(cast.session, Level.READ, user_id=cast.bob.id)
+    locks.locked.clear()
+    assert withdrawal.end_work(cast.session, cast.bob.id, cast.now) == 1
     assert locks.check()[:3] == ["topics", "agents", "tasks"]

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import select
 
-from models import listing
+from models import listing, withdrawal
 from models.agent import Agent
 from models.creative import Creative, CreativeShare, Level
 from models.errors import Invalid, NotFound
@@ -68,24 +68,28 @@ def list_shares(ask: Ask[Page], creative_id: int) -> objects.Shares:
     return objects.Shares([objects.share(row) for row in rows], more)
 
 
-@calls.call("POST", "/creatives/<int:creative_id>/shares", takes=NewShare, gives=objects.Share, status=201)
+@calls.call(
+    "POST", "/creatives/<int:creative_id>/shares", takes=NewShare, gives=objects.Share, status=201, advances=True
+)
 def share(ask: Ask[NewShare], creative_id: int) -> objects.Share:
     """Gives somebody a right here, or changes it. Needs the right admin."""
     creative = Creative.seen_by(ask.session, ask.user, creative_id)
     creative.require(ask.session, ask.user, Level.ADMIN)
     user_id, agent_id = _who(ask)
     made = creative.share(ask.session, ask.given.level, user_id, agent_id)
+    if user_id is not None:
+        withdrawal.end_work(ask.session, user_id, ask.now)
     row = ask.session.execute(listing.shares(creative.id).where(CreativeShare.id == made.id)).one()
     return objects.share(row)
 
 
-@calls.call("DELETE", "/creatives/<int:creative_id>/shares/<int:share_id>")
+@calls.call("DELETE", "/creatives/<int:creative_id>/shares/<int:share_id>", advances=True)
 def unshare(ask: Ask[None], creative_id: int, share_id: int) -> None:
     """Takes a right back. Needs the right admin, or that it is one's own."""
     _unshare(ask, creative_id, CreativeShare.id == share_id)
 
 
-@calls.call("DELETE", "/creatives/<int:creative_id>/shares", takes=ShareOf)
+@calls.call("DELETE", "/creatives/<int:creative_id>/shares", takes=ShareOf, advances=True)
 def unshare_whose(ask: Ask[ShareOf], creative_id: int) -> None:
     """Takes back the right of a person (`user_id`) or an agent (`agent_id`)."""
     user_id, agent_id = ask.given.user_id, ask.given.agent_id
@@ -130,3 +134,5 @@ def _unshare(ask: Ask[Any], creative_id: int, *which: object) -> None:
     if found is None:
         raise NotFound("There is no such right on this creative.")
     creative.unshare(session, found)
+    if found.user_id is not None:
+        withdrawal.end_work(session, found.user_id, ask.now)

@@ -5,12 +5,14 @@ from typing import Any
 import flask
 from sqlalchemy.orm import Session
 
-from models import overview
+from models import overview, withdrawal
+from models.base import database_time
 from models.creative import Creative, CreativeShare, Level
 from models.database import transaction
 from models.errors import Invalid, NotFound
 from models.user import Role, User
 from webapp import avatars, words
+from webapp.advance import advance_due_topics
 from webapp.auth import at_least, person, signed_in
 from webapp.pages import topics
 from webapp.pages.forms import Form, answer, go_to
@@ -86,9 +88,12 @@ def share(id: int) -> flask.Response:
     try:
         with transaction() as session:
             creative = administered(session, person(), id)
-            creative.share(session, form["level"], user_id=found(session, form["email"]).id)
+            who = found(session, form["email"])
+            creative.share(session, form["level"], user_id=who.id)
+            withdrawal.end_work(session, who.id, database_time(session))
     except Invalid as refusal:
         return page(id, form.refused(by_email(refusal)), 422)
+    advance_due_topics()
     return go_to("creatives.show", id=id)
 
 
@@ -102,6 +107,9 @@ def take_back(id: int, share_id: int) -> flask.Response:
         if given is None or given.creative_id != creative.id:
             raise NotFound("This right was taken back already.")
         creative.unshare(session, given)
+        if given.user_id is not None:
+            withdrawal.end_work(session, given.user_id, database_time(session))
+    advance_due_topics()
     return go_to("creatives.show", id=id)
 
 

@@ -4,13 +4,14 @@ import flask
 import structlog
 from sqlalchemy.orm import Session
 
-from models import membership
+from models import membership, withdrawal
 from models.base import database_time
 from models.database import transaction
 from models.errors import Forbidden, Invalid, NameTaken, NotFound, WrongState
 from models.one_time_link import OneTimeLink
 from models.user import Role, User
 from webapp import auth, avatars
+from webapp.advance import advance_due_topics
 from webapp.hub import hub
 from webapp.pages.forms import Form, answer, go_to
 
@@ -74,8 +75,10 @@ def change_role(id: int) -> flask.Response:
         with transaction() as session:
             user = find(session, id)
             membership.change_role(session, user, form["role"])
+            withdrawal.end_work(session, user.id, database_time(session))
     except (Invalid, WrongState) as refusal:
         return show_one(id, 422, form.refused(Invalid(role=str(refusal))))
+    advance_due_topics()
     log.info("role_changed", user=id, role=form["role"], by=auth.person().id)
     flask.flash(f"{user.name} is {form['role']} now.")
     return go_to("people.people")

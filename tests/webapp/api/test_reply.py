@@ -308,5 +308,6 @@ def test_a_right_that_ends_ends_answering_too(work: Work, join: Join) -> None:
     work.alice.call("DELETE", f"{shares}?user_id={helper.id}")
     assert work.reply(by=helper, topic_id=topic_id, task_id=task["id"]).status_code == 403
     work.alice.call("POST", shares, {"level": "feedback", "email": helper.email})
+    work.alice.call("POST", f"/tasks/{task['id']}/retry")
     given = {"topic_id": topic_id, "task_id": task["id"], "execution_generation": generation_of(task["id"])}
     assert work.reply(by=helper, **given).status_code == 201
