@@ -30,6 +30,7 @@ from models.agent import Agent
 from models.agent_subscription import AgentSubscription
 from models.message import Message
 from models.task import Task, TaskMessage
+from models.task_status import TaskStatus
 from models.topic import Topic
 from models.user import User
 
@@ -215,3 +216,10 @@ def dispatches(session: Session, task_ids: Sequence[int]) -> dict[int, Row[*tupl
         .where(Task.id.in_(task_ids))
     )
     return {row.id: row for row in session.execute(query)}
+
+
+def at_work(session: Session, topic_ids: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
+    """(id, topic_id, agent_id) of the delegated tasks of these topics whose session is live."""
+    row = and_(AgentSubscription.token == Task.sent_to, AgentSubscription.live(NOW))
+    query = select(Task.id, Task.topic_id, Task.agent_id).join(AgentSubscription, row)
+    return session.execute(query.where(Task.status == TaskStatus.DELEGATED, Task.topic_id.in_(topic_ids))).all()

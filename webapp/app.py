@@ -16,6 +16,7 @@ from webapp import api, auth, errors, fragments, headers, measure, pages, prompt
 from webapp.cable import agent_channel, endpoint, payloads
 from webapp.cable.handshake import SOCK_SERVER_OPTIONS
 from webapp.cable.sockets import Sockets
+from webapp.cable.thinking import Thinking
 from webapp.config import Config
 from webapp.hub import EXTENSION, Hub
 from webapp.streams import Streams
@@ -54,7 +55,7 @@ def create_app(config: Config, database_url: str) -> flask.Flask:
     app.url_map.converters["int"] = IdConverter
     app.json.sort_keys = False  # type: ignore[attr-defined]
     streams = Streams(database_url, payloads.READERS, after=agent_channel.stamp_written)
-    sockets = Sockets(agent_channel.beat, presence_seconds=config.rules.heartbeat_seconds)
+    sockets = Sockets(agent_channel.beat, Thinking(streams).beat, presence_seconds=config.rules.heartbeat_seconds)
     app.extensions[EXTENSION] = Hub(config, streams, sockets)
 
     # Its own context processor would look the person up for an error page too, while the database is away.

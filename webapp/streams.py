@@ -75,6 +75,14 @@ class Streams:
         if not followers:
             del self._followers[stream]
 
+    def followed(self, kind: str) -> list[int]:
+        """The ids of the streams of a kind that are followed here."""
+        return [int(stream.partition(":")[2]) for stream in self._followers if stream.startswith(f"{kind}:")]
+
+    def pass_on(self, nudge: Broadcast, row: Any) -> None:
+        """Tells the followers in this process of something passing, which no row remembers."""
+        self._tell(nudge.stream, Heard(nudge, row))
+
     def start(self) -> None:
         """Begins to listen."""
         self._greenlet = gevent.spawn(self._run)

@@ -22,7 +22,7 @@ from models.task import Task
 from models.topic import Topic
 from webapp import prompts
 from webapp.advance import advance_due_topics
-from webapp.cable import payloads
+from webapp.cable import payloads, thinking
 from webapp.cable.channel import Channel
 from webapp.hub import Hub
 from webapp.metrics import DISPATCHES
@@ -130,6 +130,8 @@ class AgentChannel(Channel):
         row = heard.row
         if heard.event == "decision" and row is not None and row.is_decided:
             self.send(heard.once("payload", lambda: payloads.decision(row)))
+        if heard.event in ("task", thinking.EVENT) and (said := thinking.payload(heard)) is not None:
+            self.send(said)
         if heard.event != "dispatch" or row is None:
             return
         if self.presence_token is None:

@@ -11,6 +11,7 @@ from models.errors import NotFound
 from models.topic import Topic
 from models.user import User
 from webapp import fragments
+from webapp.cable import thinking
 from webapp.cable.channel import Channel
 from webapp.hub import Hub
 from webapp.streams import Heard
@@ -49,13 +50,17 @@ class PageChannel(Channel):
     def hear(self, heard: Heard) -> None:
         """Passes an event on to the page."""
         make = FRAGMENTS.get(heard.event)
-        if make is not None and heard.row is not None:
+        if heard.event == thinking.EVENT:
+            frame = heard.once(self.identifier, lambda: self.frame(thinking.payload(heard) or b""))
+        elif make is not None and heard.row is not None:
             frame = heard.once(self.identifier, lambda: self.frame(_payload(html=make(heard.row))))
         elif heard.event == "dispatch":
             return
         else:
             frame = heard.once(self.identifier, lambda: self.frame(_payload(refresh=heard.event)))
         self.send_frame(frame)
+        if heard.event == "task" and (said := thinking.payload(heard)) is not None:
+            self.send_frame(heard.once((self.identifier, thinking.EVENT), lambda: self.frame(said)))
 
     def hear_rights(self, heard: Heard) -> None:
         """A right of this person changed: the stream is cut when it was the one that opened it."""

@@ -5,6 +5,7 @@ One greenlet beats for all sockets; presence beats in a greenlet of its own, so 
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import gevent
 import structlog
@@ -12,6 +13,7 @@ import structlog
 from webapp.cable import frames
 from webapp.cable.connection import Connection
 from webapp.cable.outgoing import encode_text
+from webapp.cable.thinking import BEAT_SECONDS
 
 log = structlog.get_logger("cable")
 
@@ -27,13 +29,18 @@ class Sockets:
     def __init__(
         self,
         on_presence_beat: Callable[[list[str]], None] | None = None,
+        on_status_beat: Callable[[], None] | None = None,
         *,
         ping_seconds: float = PING_SECONDS,
         presence_seconds: float = PRESENCE_SECONDS,
     ) -> None:
-        """`on_presence_beat` gets the tokens of the agent subscriptions that live here, every `presence_seconds`."""
+        """`on_presence_beat` gets the tokens of the agent subscriptions that live here, every `presence_seconds`.
+
+        `on_status_beat` says who thinks, every five seconds.
+        """
         self._connections: set[Connection] = set()
         self._on_presence_beat = on_presence_beat
+        self._on_status_beat = on_status_beat
         self._ping_seconds = ping_seconds
         self._presence_seconds = presence_seconds
         self._greenlets: list[gevent.Greenlet] = []
@@ -80,11 +87,11 @@ class Sockets:
 
     def start(self) -> None:
         """Starts the beats."""
-        self._greenlets.append(gevent.spawn(self._beat))
+        self._greenlets.append(_named("cable-beat", self._beat))
         if self._on_presence_beat is not None:
-            self._greenlets.append(gevent.spawn(self._beat_presence, self._on_presence_beat))
-        for greenlet, name in zip(self._greenlets, ("cable-beat", "presence-beat"), strict=False):
-            greenlet.name = name
+            self._greenlets.append(_named("presence-beat", self._beat_presence, self._on_presence_beat))
+        if self._on_status_beat is not None:
+            self._greenlets.append(_named("status-beat", self._beat_status, self._on_status_beat))
 
     def stop(self) -> None:
         """Ends the beats."""
@@ -144,3 +151,17 @@ class Sockets:
                     touch(tokens)
             except Exception as error:
                 log.warning("presence_beat_failed", error=type(error).__name__)
+
+    def _beat_status(self, say: Callable[[], None]) -> None:
+        while True:
+            gevent.sleep(BEAT_SECONDS)
+            try:
+                say()
+            except Exception as error:
+                log.warning("status_beat_failed", error=type(error).__name__)
+
+
+def _named(name: str, beat: Callable[..., None], *args: Any) -> gevent.Greenlet:
+    greenlet = gevent.spawn(beat, *args)
+    greenlet.name = name
+    return greenlet
