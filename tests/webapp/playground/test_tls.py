@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.conditions import until
 from tests.webapp.playground.scripted_hub import ScriptedHub, dispatch
 from webapp.playground.address import PlaygroundError
 from webapp.playground.agent import PlaygroundAgent
@@ -57,10 +58,11 @@ def test_a_trusted_hub_is_spoken_to(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     started = agent()
     started.start()
-    hub.tell(dispatch())
-    started.wait_for(lambda: started.seen.outcome(91) == 201)
+    # Told until it is answered: the scripted hub forgets what it says while a connection is being replaced.
+    until(lambda: hub.tell(dispatch()) or started.seen.outcome(91) == 201)
+    confirmed = started.seen.counts["confirmed"]
     started.kill_socket()
-    started.wait_for(lambda: started.seen.counts["confirmed"] == 2)
+    started.wait_for(lambda: started.seen.counts["confirmed"] > confirmed)
     started.cut()
     assert not started.subscribed
 
