@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from webapp.embedded import Embedded, EmbeddedError
-from webapp.embedded_lock import FileLock
+from webapp.embedded.lock import FileLock
 
 # Nothing here must survive a power cut.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200"}

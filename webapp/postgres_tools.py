@@ -14,7 +14,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import make_url
 
-from webapp import embedded_binaries
+from webapp.embedded import binaries
 
 # pg_restore writes this even for servers that are too old to know it (before 17), which would end the transaction.
 UNKNOWN_TO_OLD = b"SET transaction_timeout = 0;\n"
@@ -82,7 +82,7 @@ class Tools:
 
 def tools(url: str, at_least: int) -> Tools:
     """The programs for a server of that major version or newer. Raises ToolsError when none are here."""
-    found = embedded_binaries.clients(at_least)
+    found = binaries.clients(at_least)
     if found is None:
         raise ToolsError(f"No pg_dump of version {at_least} or newer is here: install the client programs of Postgres.")
     conninfo, password = _parts(url)

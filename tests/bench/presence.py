@@ -17,7 +17,7 @@ from models.user import Role, User
 from tests.bench.process import ROOT
 from tests.bench.row import Row
 from tests.postgres import leave, server
-from webapp import embedded_binaries
+from webapp.embedded import binaries
 
 AGENTS, CLIENTS, SECONDS = 100, 8, 8
 MARK = 0.35  # the same as measured for one function called through an ORM's connection
@@ -74,7 +74,7 @@ def _pgbench(url: URL, first: int, last: int) -> float:
         range_ = ["-D", f"first={first}", "-D", f"last={last}"]
         found = subprocess.run(
             [
-                str(embedded_binaries.server() / "pgbench"),
+                str(binaries.server() / "pgbench"),
                 *words,
                 *limits,
                 *range_,

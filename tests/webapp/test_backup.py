@@ -21,8 +21,9 @@ from models.base import Base
 from models.user import User
 from tests.postgres import server
 from webapp import backup as module
-from webapp import embedded_binaries, postgres_tools
+from webapp import postgres_tools
 from webapp.backup import BackupError, backup, restore
+from webapp.embedded import binaries
 
 KEY, IDS = "the first key,an older key", ["aaaaaaaa", "bbbbbbbb"]
 
@@ -230,7 +231,7 @@ def test_a_database_without_a_hub_is_not_backed_up(blank, tmp_path):
 
 
 def test_without_the_programs_it_says_what_to_install(hub, tmp_path, monkeypatch):
-    monkeypatch.setattr(embedded_binaries, "clients", lambda at_least: None)
+    monkeypatch.setattr(binaries, "clients", lambda at_least: None)
     with pytest.raises(BackupError, match=r"No pg_dump of version \d+ or newer is here"):
         backup(hub, tmp_path / "file", IDS)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from webapp.embedded_postmaster import find
+from webapp.embedded.postmaster import find
 
 ROOT = Path(__file__).resolve().parents[3]
 AS_ROOT = os.geteuid() == 0

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.conditions import until
 from tests.webapp.embedded.servers import ask, server_pid, url_of
 from webapp.embedded import Embedded
-from webapp.embedded_postmaster import find
+from webapp.embedded.postmaster import find
 
 
 def test_a_command_beside_a_hub_neither_starts_nor_stops_anything(make, data_dir):

@@ -5,8 +5,7 @@ import pytest
 
 from tests.conditions import until
 from tests.webapp.embedded.servers import ask
-from webapp import embedded_home
-from webapp.embedded import EmbeddedError
+from webapp.embedded import EmbeddedError, home
 
 
 def test_text_is_utf8_folds_beyond_ascii_and_time_is_utc(make):
@@ -73,4 +72,4 @@ def test_old_logs_are_removed(make, data_dir):
     for number in range(9):
         (log / f"postgres-20000101-00000{number}.log").touch()
     assert hub.ensure()
-    assert len(list(log.glob("*.log"))) == embedded_home.LOGS_KEPT
+    assert len(list(log.glob("*.log"))) == home.LOGS_KEPT

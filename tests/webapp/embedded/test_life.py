@@ -11,9 +11,9 @@ import pytest
 
 from tests.conditions import until
 from tests.webapp.embedded.servers import ROOT, ask, server_pid, url_of
-from webapp import embedded_account, embedded_server
-from webapp.embedded import EmbeddedError
-from webapp.embedded_postmaster import find, gone, pid_file
+from webapp.embedded import EmbeddedError, server
+from webapp.embedded import account as accounts
+from webapp.embedded.postmaster import find, gone, pid_file
 
 
 def test_it_starts_answers_and_leaves_no_process(make, data_dir):
@@ -42,11 +42,11 @@ def test_ctrl_c_in_the_terminal_does_not_reach_the_server(make, data_dir):
 
 
 def test_ctrl_c_during_the_start_leaves_no_server(make, data_dir, monkeypatch):
-    def interrupted(server: embedded_server.Server, child: object = None) -> bool:
+    def interrupted(server: server.Server, child: object = None) -> bool:
         until(lambda: find(server.home.cluster))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(embedded_server.Server, "_await_answer", interrupted)
+    monkeypatch.setattr(server.Server, "_await_answer", interrupted)
     hub = make()
     with pytest.raises(KeyboardInterrupt):
         hub.start()
@@ -93,7 +93,7 @@ def test_a_reused_pid_is_never_signalled(make, open_place, data_dir, name):
     cluster = data_dir / "database" / "cluster"
     (open_place / name).symlink_to("/bin/sh")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    account = embedded_account.account_for(cluster)  # whose processes Postgres itself would take for a server
+    account = accounts.account_for(cluster)  # whose processes Postgres itself would take for a server
     options = {**account.spawn_options(), **pipes}
     stranger = subprocess.Popen([open_place / name, "-c", "echo ready; read line"], **options)
     stranger.stdout.readline()
@@ -136,7 +136,7 @@ def test_a_frozen_server_is_never_doubled(make, data_dir):
 
 
 def test_a_hub_that_finds_its_server_frozen_says_so(make, hub_process, data_dir, monkeypatch):
-    monkeypatch.setattr(embedded_server, "FROZEN_SECONDS", 0.0)
+    monkeypatch.setattr(server, "FROZEN_SECONDS", 0.0)
     killed = hub_process()
     url_of(killed)
     killed.kill()
@@ -183,7 +183,7 @@ import gevent.monkey; gevent.monkey.patch_all()
 import gevent, os, signal, sys, time
 from pathlib import Path
 from webapp.embedded import Embedded
-from webapp.embedded_postmaster import find
+from webapp.embedded.postmaster import find
 hub = Embedded(Path(sys.argv[1]), elsewhere=Path(sys.argv[2]))
 gaps, last = [], time.monotonic()
 def tick():

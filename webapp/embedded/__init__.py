@@ -17,10 +17,10 @@ from urllib.parse import quote
 import psycopg
 import structlog
 
-from webapp.embedded_account import EmbeddedError
-from webapp.embedded_home import ELSEWHERE, PORT, Home, settle
-from webapp.embedded_lock import FileLock
-from webapp.embedded_server import DATABASE, HUB, LAUNCH_SECONDS, STOP_SECONDS, Server
+from webapp.embedded.account import EmbeddedError
+from webapp.embedded.home import ELSEWHERE, PORT, Home, settle
+from webapp.embedded.lock import FileLock
+from webapp.embedded.server import DATABASE, HUB, LAUNCH_SECONDS, STOP_SECONDS, Server
 
 __all__ = ["Embedded", "EmbeddedError"]
 
