@@ -230,6 +230,11 @@ class PermissionRequest(HasDeciders, Base):
         cls._close(session, cls.task_id == task_id, cls.kind == Kind.TOOL)
 
     @classmethod
+    def close_tools_in(cls, session: Session, agent_id: int, topic_id: int) -> None:
+        """The session whose topic this is has said goodbye: what its tools asked is asked no more."""
+        cls._close(session, cls.agent_id == agent_id, cls.topic_id == topic_id, cls.kind == Kind.TOOL)
+
+    @classmethod
     def take_over(
         cls, session: Session, task_id: int, request_ids: Sequence[str], now: datetime
     ) -> list["PermissionRequest"]:

@@ -11,6 +11,7 @@ from models.agent_session import AgentSession
 from models.agent_subscription import AgentSubscription
 from models.creative import Creative, CreativeShare, Level
 from models.errors import Conflict, Invalid
+from models.permission_request import PermissionRequest
 from models.topic import Topic
 from models.user import User
 
@@ -109,6 +110,7 @@ def unregister(
     AgentSubscription.drop_stale(session, agent.id, now)
     agent.leave(session, leaving, now)
     if topic is not None:
+        PermissionRequest.close_tools_in(session, agent.id, topic.id)
         topic.archive(session, True, now)
 
 

@@ -20,7 +20,8 @@ from models.user import LOCALES
 
 MOST_INPUT = 20_000  # characters of arguments in the topic; the approval's own page has all of them
 MOST_WORDS = 2_000
-METACHARACTERS = re.compile(r"([!-/:-@\[-`{-~])")
+METACHARACTERS = re.compile(r"([\\`*_{}\[\]<>#|~&!=])")
+OPENERS = re.compile(r"^(\d*)([-+.)])")  # what begins a list, or a line across
 FENCES = re.compile("`+")
 
 
@@ -81,7 +82,7 @@ def flat(text: str, limit: int) -> str:
 
 def escaped(line: str) -> str:
     """A line in which nothing is Markdown."""
-    return METACHARACTERS.sub(r"\\\1", line)
+    return OPENERS.sub(r"\1\\\2", METACHARACTERS.sub(r"\\\1", line))
 
 
 def fenced(text: str, language: str = "") -> str:

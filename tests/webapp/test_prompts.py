@@ -3,6 +3,7 @@
 import io
 import pathlib
 import re
+from html import unescape
 from typing import Any
 
 import flask
@@ -26,7 +27,7 @@ def tool(name: str = "Bash", description: str | None = None, input: Any = None, 
 
 
 def text_of(html: str) -> str:
-    return re.sub(r"<[^>]+>", "", html).replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&")
+    return unescape(re.sub(r"<[^>]+>", "", html))
 
 
 def test_a_prompt_shows_tool_description_and_arguments() -> None:
@@ -43,6 +44,35 @@ def test_a_language_ends_with_its_sentence(app: flask.Flask) -> None:
     with app.test_request_context():
         tool(locale="ko")
         assert prompts.gettext("The reason:") == "The reason:"
+
+
+NASTY_LINES = [
+    "- x",
+    "+ x",
+    "1. x",
+    "99) x",
+    "# x",
+    "---",
+    "===",
+    "***",
+    "> x",
+    "| a | b |",
+    "~~x~~",
+    "&lt;b&gt;",
+    "a\\*b*",
+]
+
+
+@pytest.mark.parametrize("line", NASTY_LINES)
+def test_a_line_of_markdown_stays_that_line(line: str) -> None:
+    html = inert(prompts.escaped(line))
+    assert TAGS.findall(html) == ["p"]
+    assert text_of(html).strip() == line
+
+
+def test_plain_words_are_left_as_they_are() -> None:
+    words = "Run deploy.sh (J. Doe's), now: 50% @ 3 + 4 - 1?"
+    assert prompts.escaped(words) == words
 
 
 def test_a_blank_description_is_left_out() -> None:

@@ -301,6 +301,15 @@ def test_a_task_that_is_cancelled_ends_its_prompts(turn: Turn, how: str) -> None
     assert turn.approval(comment_id)["status"] == "elsewhere"
 
 
+def test_a_goodbye_ends_what_a_turn_of_its_own_topic_asked(turn: Turn) -> None:
+    own = turn.alice.register()["topic_id"]
+    local = turn.approval(turn.tool(topic_id=own, task_id=None).get_json()["comment_id"])["id"]
+    elsewhere = turn.approval(turn.tool("other", task_id=None).get_json()["comment_id"])["id"]
+    turn.alice.call("DELETE", f"/agent/{turn.agent_id}?topic_id={own}")
+    statuses = [turn.alice.call("GET", f"/approvals/{id}")["status"] for id in (local, elsewhere)]
+    assert statuses == ["elsewhere", "pending"]
+
+
 def test_the_text_of_the_first_shape_may_hold_anything(turn: Turn) -> None:
     body = json.dumps({"topic_id": turn.topic_id, "text": "a\x00b"})
     answer = turn.alice.send("POST", "/agent/notify", data=body, content_type="application/json")
