@@ -28,7 +28,7 @@ from sqlalchemy.orm import Session, aliased
 
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
-from models.message import Message
+from models.message import Message, Source
 from models.task import Task, TaskMessage
 from models.task_status import TaskStatus
 from models.topic import Topic
@@ -76,11 +76,12 @@ def _big(value: Any) -> Any:
 def said() -> Select[*tuple[Any, ...]]:
     """Messages with their authors' names: `author_name` (in full) and `author_short` (what pages call an agent).
 
-    `continued`: the message before it in the topic is the same author's, less than five minutes older.
+    `continued`: the message before it in the topic is the same author's, less than five minutes older, and no prompt
+    (which is shown as a card).
     """
     earlier = aliased(Message)
     last = (
-        select(earlier.user_id, earlier.agent_id, earlier.created_at)
+        select(earlier.user_id, earlier.agent_id, earlier.created_at, earlier.source)
         .where(earlier_in(earlier, Message.topic_id, Message.id))
         .order_by(*newest_first(earlier))
         .limit(1)
@@ -88,6 +89,7 @@ def said() -> Select[*tuple[Any, ...]]:
     )
     continued = and_(
         last.c.created_at > Message.created_at - CONTINUES,
+        last.c.source != Source.PROMPT,
         last.c.user_id.is_not_distinct_from(Message.user_id),
         last.c.agent_id.is_not_distinct_from(Message.agent_id),
     )

@@ -48,8 +48,8 @@ function focusOn(selector, within = document) {
 }
 
 function decide(word) {
-  const card = document.activeElement?.closest(".approval")
-  return card ? focusOn(`button[name="behavior"][value="${word}"]`, card) : false
+  const card = document.activeElement?.closest(".approval") ?? document.querySelector("main > .approval")
+  return card ? focusOn(`button[name="behavior"][value="${word}"]`, card) || focusOn(".actions .filled", card) : false
 }
 
 function open() {

@@ -63,7 +63,7 @@ function apply({ html, refresh: event }) {
 // What differs by reader comes as a nudge to look again: the navigation, or the page when it asked for such events.
 function nudge(event) {
   const asked = document.querySelector('meta[name="refresh-on"]')?.content.split(" ") ?? []
-  if (["topics", "rights", "look_again"].includes(event)) soon("shell", renewShell)
+  if (["topics", "approvals", "rights", "look_again"].includes(event)) soon("shell", renewShell)
   if (asked.includes(event) || event === "look_again") soon("page", renew)
 }
 
@@ -81,10 +81,18 @@ async function renewShell() {
   const response = await fetch(`/shell?at=${at}`, { headers: { Accept: "text/html" } }).catch(() => null)
   if (!response?.ok || response.redirected) return
   const page = new DOMParser().parseFromString(await response.text(), "text/html")
-  for (const id of ["shell-nav", "shell-bottom", "shell-aside"]) {
+  countInTitle(page.getElementById("shell-approvals")?.dataset.count ?? "0")
+  for (const id of ["shell-nav", "shell-bottom", "shell-aside", "shell-approvals"]) {
     const theirs = page.getElementById(id), ours = document.getElementById(id)
     if (theirs && ours && !ours.contains(document.activeElement)) ours.replaceChildren(...theirs.childNodes)
   }
+}
+
+// A page that counts something else in its title renews it with itself.
+function countInTitle(count) {
+  if (!("titled" in (document.getElementById("shell-approvals")?.dataset ?? {}))) return
+  const name = document.title.replace(/^\(\d+\+?\) /, "")
+  document.title = count === "0" ? name : `(${count > 99 ? "99+" : count}) ${name}`
 }
 
 function lost(willTry) {
@@ -125,8 +133,14 @@ function announce(came) {
 // What was missed: a topic fetches its messages, any other page is loaded again in place unless somebody types in it.
 async function renew() {
   if (document.getElementById("messages")) return catchUp()
+  if (isBeingChosen()) return void soon("page", renew)
   if (!isBeingFilledIn()) Turbo.session.refresh(location.href, { method: "morph", scroll: "preserve" })
   return null
+}
+
+// Whoever is about to press a button in a list must not find another one under the pointer.
+function isBeingChosen() {
+  return document.querySelector(".approvals-list .approval:hover") !== null
 }
 
 function isBeingFilledIn() {

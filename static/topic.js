@@ -4,6 +4,8 @@ import { refresh, zone } from "./times.js"
 import { dayNumber } from "./words.js"
 
 const NEAR = 120
+// What was said: messages, and what an agent asked, which stands as a card.
+const SAID = ":scope > :is(.message, .prompt)"
 let unseen = 0
 let readUpTo = 0
 let readTimer = null
@@ -13,7 +15,7 @@ const idOf = element => Number(/^message-(\d+)$/.exec(element.id)?.[1] ?? 0)
 const token = () => document.querySelector('meta[name="csrf-token"]')?.content ?? ""
 
 function lastId() {
-  return Math.max(0, ...[...log().querySelectorAll(".message")].map(idOf))
+  return Math.max(0, ...[...log().querySelectorAll(SAID)].map(idOf))
 }
 
 // How far the end of the conversation (the composer, on a phone above the bottom bar) lies below what is seen.
@@ -39,7 +41,7 @@ function isMine(element) {
 function place(element) {
   const there = element.id && document.getElementById(element.id)
   if (there) {
-    there.replaceWith(element)
+    if (!("neutral" in element.dataset)) swap(there, element)
     return false
   }
   if (element.dataset.message) {
@@ -47,16 +49,26 @@ function place(element) {
     return false
   }
   const id = idOf(element)
-  const after = id ? [...log().querySelectorAll(":scope > .message")].find(other => idOf(other) > id) : null
+  const after = id ? [...log().querySelectorAll(SAID)].find(other => idOf(other) > id) : null
   if (id && !after) beginDay(element)
   log().insertBefore(element, after ?? null)
   return id > 0
 }
 
+// The focus stays where it was: on the same button, or on what replaced it.
+function swap(there, element) {
+  const held = there.contains(document.activeElement) ? document.activeElement : null
+  there.replaceWith(element)
+  if (!held) return
+  const same = held.value ? element.querySelector(`button[value="${CSS.escape(held.value)}"]`) : held.id && document.getElementById(held.id)
+  const next = same || element.querySelector("a, button, [tabindex]")
+  next?.focus()
+}
+
 // The line above the first message of a day, as the server draws it when the page is loaded.
 function beginDay(element) {
   const time = element.querySelector("time")
-  const before = [...log().querySelectorAll(":scope > .message time")].at(-1)
+  const before = [...log().querySelectorAll(SAID)].at(-1)?.querySelector("time")
   const dayOf = at => dayNumber(Date.parse(at.dateTime), zone())
   if (!time || (before && dayOf(before) === dayOf(time))) return
   const line = Object.assign(document.createElement("p"), { className: "day" })
@@ -70,7 +82,7 @@ function beginDay(element) {
 // The last of what hangs below a message on the rail.
 function lastBelow(message) {
   let last = message
-  while (last?.nextElementSibling?.matches(".railed, .step")) last = last.nextElementSibling
+  while (last?.nextElementSibling?.matches(".railed:not(.prompt), .step:not(.prompt)")) last = last.nextElementSibling
   return last
 }
 
@@ -97,6 +109,7 @@ function announce(element) {
   element.classList.add("is-new")
   element.addEventListener("animationend", () => element.classList.remove("is-new"), { once: true })
   if (isMine(element) || element.dataset.kind === "system") return
+  if (element.matches(".prompt")) return speak(`${element.dataset.author} asks for a decision`)
   speak(element.dataset.kind === "agent" ? `${element.dataset.author} answered` : `${element.dataset.author} wrote`)
 }
 

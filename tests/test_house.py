@@ -12,6 +12,7 @@ DOORS = ("webapp.pages", "webapp.api", "webapp.cable", "webapp.gateways")
 # Rooms that every door may use; they know no door.
 SHARED = (
     "webapp.advance",
+    "webapp.asked",
     "webapp.auth",
     "webapp.avatars",
     "webapp.config",
@@ -63,7 +64,18 @@ FLOORS = (
     {"tells_people"},
     {"topic"},
     {"deciding", "withdrawal"},
-    {"answering", "asking", "figures", "listing", "membership", "overview", "quota", "reading", "registration"},
+    {
+        "answering",
+        "asking",
+        "figures",
+        "inbox",
+        "listing",
+        "membership",
+        "overview",
+        "quota",
+        "reading",
+        "registration",
+    },
 )
 
 

@@ -189,7 +189,7 @@ def _card(
 
 def message(row: Any) -> str:
     """A new message at the end of its topic."""
-    return _render("streams/message.html", m=as_said(row))
+    return render("streams/message.html", m=as_said(row))
 
 
 def work(found: tuple[list[Any], list[Any]]) -> str:
@@ -199,7 +199,7 @@ def work(found: tuple[list[Any], list[Any]]) -> str:
     items = by_message(rows)
     here = {row.id for row in rows if row.placed_id == row.carried_id}
     shown_ids = {item.id for some in items.values() for item in some}
-    return _render(
+    return render(
         "streams/work.html",
         messages=[as_said(row, items.get(row.id, ())) for row in messages],
         items=[item for row in messages for item in items.get(row.id, ())],
@@ -207,5 +207,6 @@ def work(found: tuple[list[Any], list[Any]]) -> str:
     )
 
 
-def _render(name: str, **context: Any) -> str:
+def render(name: str, **context: Any) -> str:
+    """A template as a fragment: the same for every reader."""
     return _Templates.environment.get_template(name).render(**context)

@@ -8,16 +8,19 @@ import msgspec
 
 from models.database import transaction
 from models.errors import NotFound
+from models.message import Source
 from models.topic import Topic
 from models.user import User
-from webapp import fragments
+from webapp import asked, fragments
 from webapp.cable import thinking
 from webapp.cable.channel import Channel
 from webapp.hub import Hub
 from webapp.streams import Heard
 
 # Rendered and encoded once for all who follow the same stream.
-FRAGMENTS = {"message": fragments.message, "task": fragments.work}
+FRAGMENTS = {"message": fragments.message, "task": fragments.work, "approval": asked.fragment}
+# Fragments that show no reader's own buttons: the page looks again for them.
+ALSO_LOOK = ("approval",)
 
 
 class PageChannel(Channel):
@@ -53,7 +56,10 @@ class PageChannel(Channel):
         if heard.event == thinking.EVENT:
             frame = heard.once(self.identifier, lambda: self.frame(thinking.payload(heard) or b""))
         elif make is not None and heard.row is not None:
-            frame = heard.once(self.identifier, lambda: self.frame(_payload(html=make(heard.row))))
+            if heard.event == "message" and heard.row.source == Source.PROMPT:
+                return  # what was asked comes as an approval
+            look = {"refresh": heard.event} if heard.event in ALSO_LOOK else {}
+            frame = heard.once(self.identifier, lambda: self.frame(_payload(html=make(heard.row), **look)))
         elif heard.event == "dispatch":
             return
         else:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy.orm import Session
 
+from models import inbox
 from models.broadcast import Broadcast
 from models.database import reading
 from models.message import Message
@@ -105,4 +106,17 @@ def _carried(session: Session, task_ids: Sequence[int]) -> dict[int, set[int]]:
     return carried
 
 
-READERS = {"decision": read_decisions, "dispatch": read_dispatches, "message": read_messages, "task": read_tasks}
+def read_approvals(nudges: Sequence[Broadcast]) -> list[Any]:
+    """What is asked, of each nudge, as nobody in particular sees it."""
+    with reading() as session:
+        found = inbox.by_ids(session, None, [nudge.ids["request"] for nudge in nudges])
+    return [found.get(nudge.ids["request"]) for nudge in nudges]
+
+
+READERS = {
+    "approval": read_approvals,
+    "decision": read_decisions,
+    "dispatch": read_dispatches,
+    "message": read_messages,
+    "task": read_tasks,
+}

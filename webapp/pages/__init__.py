@@ -4,6 +4,7 @@ from flask import Blueprint
 
 from webapp.pages import (
     agents,
+    approvals,
     creatives,
     first_run,
     now,
@@ -29,6 +30,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     topic.blueprint,
     topics.blueprint,
     now.blueprint,
+    approvals.blueprint,
     tasks.blueprint,
     agents.blueprint,
     creatives.blueprint,

@@ -6,16 +6,17 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from models import overview
+from models import inbox, overview
 from models.agent import Agent
 from models.creative import Level
 from models.listeners import Listeners
 from models.mentions import mentioned
+from models.message import Source
 from models.reading import page_of_messages, work
 from models.task import TaskMessage
 from models.topic import Topic
 from models.user import User
-from webapp import avatars, fragments, words
+from webapp import asked, avatars, fragments, words
 from webapp.pages import presence, shell
 
 PAGE = 50
@@ -74,8 +75,8 @@ def context(session: Session, user: User, topic: Topic, now: datetime, window: W
         },
         "short_title": topic.name,
         "streams": shell.streams(user, topic.stream, "hub"),
-        "refresh_on": "topic presence",
-        "items": items(session, found.rows, may_write),
+        "refresh_on": "topic presence approval approvals",
+        "items": items(session, user, found.rows, may_write),
         "earlier": f"/topics/{topic.id}?before={found.rows[0].id}" if found.earlier and found.rows else None,
         "later": f"/topics/{topic.id}?after={found.rows[-1].id}" if found.later and found.rows else None,
         "route": route(topic, listening(session, user, topic, "", now), "", bool(here)) if may_write else None,
@@ -98,8 +99,10 @@ def lead(topic: Topic, creative: str, here: list[Any]) -> str:
     return f"{place} Its agent is {primary}." if primary else f"{place} It has no agent of its own."
 
 
-def items(session: Session, rows: list[Any], may_act: bool, days: bool = True) -> list[dict[str, Any]]:
-    """Messages and the work on them, as the log shows them; with `days`, a line where a day begins."""
+def items(session: Session, user: User, rows: list[Any], may_act: bool, days: bool = True) -> list[dict[str, Any]]:
+    """Messages, what is asked, and the work on them, as the log shows them; with `days`, a line where a day begins."""
+    prompts = [row.id for row in rows if row.source == Source.PROMPT]
+    requests = inbox.by_message(session, user, prompts) if prompts else {}
     on_them = session.execute(work(TaskMessage.message_id.in_([row.id for row in rows]))).all() if rows else []
     below = fragments.by_message(on_them, may_act)
     zone = fragments.reader_zone()
@@ -111,10 +114,19 @@ def items(session: Session, rows: list[Any], may_act: bool, days: bool = True) -
         if begins:
             found.append({"kind": "day", "at": row.created_at})
         mine = below.get(row.id, [])
-        found.append({"kind": "message", "message": fragments.as_said(row, mine, alone=begins)})
+        if row.id in requests:
+            found.append(card(requests[row.id]))
+        else:
+            found.append({"kind": "message", "message": fragments.as_said(row, mine, alone=begins)})
         found.extend({"kind": item.kind, "task": item} for item in mine)
         day = its_day
     return found
+
+
+def card(row: Any) -> dict[str, Any]:
+    """What was asked, in place of the message that says so."""
+    shown = asked.request(row)
+    return {"kind": "approval" if shown.open else "decided", "approval": shown}
 
 
 def agents_in(session: Session, topic: Topic, now: datetime) -> list[Any]:

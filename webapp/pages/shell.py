@@ -10,7 +10,7 @@ import flask
 from flask_login import current_user
 from werkzeug.local import LocalProxy
 
-from models import overview
+from models import inbox, overview
 from models.database import transaction
 from models.user import Role, User
 from webapp import avatars
@@ -33,6 +33,7 @@ def around() -> dict[str, Any]:
     return {
         "nav": LocalProxy(lambda: _once("nav", lambda: groups(user))),
         "bottom": LocalProxy(lambda: _once("bottom", lambda: shortcuts(user))),
+        "approvals": LocalProxy(lambda: approvals(user)),
         "me": me(user),
         "theme": user.theme,
         "zone": None if user.zone == UNSET_ZONE else user.zone,
@@ -67,6 +68,7 @@ def groups(user: User) -> list[Item]:
         tasks = overview.open_tasks(session, user.id)
     first = [
         _item("/", "Now", "house", id="now"),
+        _item("/approvals", "Approvals", "stamp", id="approvals", **_yours(user)),
         _item("/tasks", "Tasks", "list-checks", count=tally(tasks), id="tasks"),
     ]
     listed = [topic(row) for row in topics] + [_item("/topics", "All topics", "ellipsis", exact=True)]
@@ -88,7 +90,23 @@ def groups(user: User) -> list[Item]:
 
 def shortcuts(user: User) -> list[Item]:
     """A phone's bottom bar."""
-    return [_item("/", "Now", "house"), _item("/topics", "Topics", "hash"), _item("/tasks", "Tasks", "list-checks")]
+    asked = _item("/approvals", "Approvals", "stamp", **_yours(user))
+    return [_item("/", "Now", "house"), _item("/topics", "Topics", "hash"), asked]
+
+
+def approvals(user: User) -> int:
+    """How many approvals wait for this person; asked once a request."""
+
+    def count() -> int:
+        with transaction() as session:
+            return inbox.count(session, user)
+
+    return _once("approvals", count)
+
+
+def _yours(user: User) -> Item:
+    """A count that is yellow: it waits for this person."""
+    return {"count": tally(approvals(user)), "needs_you": True}
 
 
 def topic(row: Any) -> Item:

@@ -195,7 +195,7 @@ def came_from() -> str:
     path = referrer.path
     if referrer.netloc != flask.request.host or local_path(path) != path:
         return ""
-    return path if path == "/" or path.startswith(("/topics/", "/tasks", "/agents/")) else ""
+    return path if path == "/" or path.startswith(("/topics/", "/tasks", "/agents/", "/approvals")) else ""
 
 
 def fragment(id: int) -> flask.Response:

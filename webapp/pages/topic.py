@@ -113,7 +113,7 @@ def after(id: int) -> flask.Response:
         topic = Topic.seen_by(session, user, id)
         may_act = topic.creative(session).allows(session, user, Level.FEEDBACK)
         rows = page_of_messages(session, topic.id, MOST_AT_ONCE, after=last)
-        found = conversation.items(session, rows, may_act, days=False)
+        found = conversation.items(session, user, rows, may_act, days=False)
     if not found:
         return flask.make_response("", 204)
     return answer("topics/items.html", items=found)
