@@ -6,12 +6,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from models.permission_request import ApprovalStatus, Behavior
+from models.permission_request import ApprovalStatus, Behavior, Kind
 from models.user import User
 from webapp import asked, words
 from webapp.fragments import moment
 
-REASON = "({agent} reads it)"
 NOTHING = "Your tap changed nothing."
 ELSEWHERE = "The turn ended, or it was answered in the terminal. Nobody waits for it any more."
 EXPIRED = "Nobody decided in time."
@@ -61,6 +60,11 @@ def sentence(row: Any, too_late: bool) -> str | None:
     elif row.reason:
         parts.append(asked.quoted(row.reason))
     return " ".join([*parts, NOTHING] if too_late else parts) or None
+
+
+def reason_hint(row: Any) -> str:
+    """Who reads the reason; a tool is told yes or no, and nothing else."""
+    return f"({row.agent_short} reads it)" if row.kind == Kind.QUESTION else "(people read it here)"
 
 
 def facts(row: Any, shown: SimpleNamespace) -> list[tuple[str, Any]]:

@@ -130,7 +130,7 @@ def page(id: int, form: Form, status: int = 200, too_late: bool = False) -> flas
         events=say.events(row),
         others=max(0, shell.approvals(user) - (1 if shown.may_decide else 0)),
         form=form,
-        reason_label=say.REASON.format(agent=row.agent_short),
+        reason_label=say.reason_hint(row),
         streams=shell.streams(user, f"topic:{row.topic_id}"),
         refresh_on="approval approvals rights",
     )
