@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Select, String, Text, exists, or_, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, String, Text, exists, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import routing
@@ -20,6 +20,7 @@ from models.broadcast import broadcast
 from models.creative import Creative, CreativeShare, Level
 from models.errors import Invalid, NotFound
 from models.holds_work import HoldsWork
+from models.sealed import Sealed
 from models.task import Task
 from models.user import Role, User, check_name
 
@@ -57,8 +58,11 @@ class Agent(HoldsWork, Base):
     max_tasks: Mapped[int | None]
     # How often in a row it ran into its usage limit: each time it is given a longer rest.
     quota_retries: Mapped[int] = mapped_column(default=0, server_default="0")
-    gateway_id: Mapped[int | None] = mapped_column(BigInteger)
+    gateway_id: Mapped[int | None] = mapped_column(ForeignKey("gateways.id"), index=True)
     gateway_agent_id: Mapped[str | None] = mapped_column(String(120))
+    # A key of its own: it is routable only while that is its gateway's, as it never acts under somebody else's.
+    own_token: Mapped[str | None] = mapped_column(Sealed)
+    key_differs: Mapped[bool] = mapped_column(default=False, server_default="false")
     away_since: Mapped[Time | None]
     created_at: Mapped[Born]
     removed_at: Mapped[Time | None]

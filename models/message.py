@@ -56,8 +56,11 @@ class Message(Base):
     source: Mapped[str] = mapped_column(String(16))
     # The task this answers. No foreign key: tasks point here, and two rows that point at each other cannot be added.
     task_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
-    run_id: Mapped[str | None] = mapped_column(String(64))
+    run_id: Mapped[str | None] = mapped_column(String(200))
     gateway_id: Mapped[int | None] = mapped_column(BigInteger)
+    # What made a gateway say it unasked: job, inject, operator, resumed, unknown; and why it was cut short, if it was.
+    origin: Mapped[str | None] = mapped_column(String(16))
+    cut: Mapped[str | None] = mapped_column(Text)
     delivery: Mapped[str | None] = mapped_column(String(16))
     why: Mapped[str | None] = mapped_column(Text)
     # A form sent twice (no answer came, so it was sent again) is stored once.

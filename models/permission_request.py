@@ -93,6 +93,9 @@ class PermissionRequest(HasDeciders, Base):
     task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id", ondelete="SET NULL"))
     message_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id", ondelete="SET NULL"))
     gateway_id: Mapped[int | None] = mapped_column(BigInteger)
+    # The decisions that the gateway takes (allow, allow_always, deny), and what became of telling it.
+    choices: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
+    told: Mapped[str | None] = mapped_column(Text)
     approver_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     tool_name: Mapped[str | None] = mapped_column(Text)
     description: Mapped[str | None] = mapped_column(Text)
@@ -127,6 +130,8 @@ class PermissionRequest(HasDeciders, Base):
     @property
     def allowed(self) -> list[Behavior]:
         """What may be decided; a plugin knows nothing of allowing for ever."""
+        if self.choices is not None:
+            return [behavior for behavior in Behavior if behavior in self.choices]
         return list(Behavior) if self.kind == Kind.EXEC else [Behavior.ALLOW, Behavior.DENY]
 
     # -- asking ------------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ class Task(HasSteps, TakesTurns, Base):
         Index("ix_tasks_untold", "agent_id", postgresql_where=text("untold_at IS NOT NULL")),
         Index("ix_tasks_delegated", "sent_to", postgresql_where=text("status = 'delegated'")),
         Index("ix_tasks_suspended", "suspended_for", "until", postgresql_where=text("status = 'suspended'")),
+        Index("ix_tasks_run_id", "gateway_id", "run_id", postgresql_where=text("run_id IS NOT NULL")),
         Index("ix_tasks_advance_due_at", "advance_due_at", postgresql_where=text("advance_due_at IS NOT NULL")),
     )
 
@@ -80,9 +81,16 @@ class Task(HasSteps, TakesTurns, Base):
     aimed_at: Mapped[Time | None]
     sent_at: Mapped[Time | None]
     sends: Mapped[int] = mapped_column(default=0)
-    run_id: Mapped[str | None] = mapped_column(String(64))
+    run_id: Mapped[str | None] = mapped_column(String(200))
     gateway_id: Mapped[int | None] = mapped_column(BigInteger)
+    # Which of the gateway's agents it was sent to, under which session key, by which holder, and when that was begun.
+    gateway_agent_id: Mapped[str | None] = mapped_column(String(200))
+    session_key: Mapped[str | None] = mapped_column(String(512))
+    claimed_epoch: Mapped[int | None] = mapped_column(BigInteger)
+    claimed_at: Mapped[Time | None]
     partial: Mapped[str | None] = mapped_column(Text)
+    # What its agent did meanwhile: [{"name", "what", "ok", "figures"}].
+    tools: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     pending_tool_call: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     # Set for a task that goes on after a decision: the request id of the question.
     approval_request_id: Mapped[str | None] = mapped_column(String(255))

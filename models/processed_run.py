@@ -1,0 +1,48 @@
+"""Which run of which gateway became which message: kept so that nothing can post an answer twice or silence one."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import BigInteger, String, delete, exists, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from models.base import Base, Born
+
+KEPT = timedelta(days=30)
+
+
+class ProcessedRun(Base):
+    """One run that has ended here. `source`: job, inject, operator, resumed, send or unknown."""
+
+    __tablename__ = "processed_runs"
+
+    gateway_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    run_id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    task_id: Mapped[int | None] = mapped_column(BigInteger)
+    message_id: Mapped[int | None] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(16))
+    source: Mapped[str | None] = mapped_column(String(16))
+    at: Mapped[Born]
+
+    @classmethod
+    def claim(cls, session: Session, gateway_id: int, run_id: str, state: str, source: str | None = None) -> bool:
+        """Notes that this run ends here, in this transaction; False when somebody has done so before."""
+        new = insert(cls).values(gateway_id=gateway_id, run_id=run_id[:200], state=state, source=source)
+        return session.execute(new.on_conflict_do_nothing().returning(cls.run_id)).first() is not None
+
+    @classmethod
+    def known(cls, session: Session, gateway_id: int, run_id: str) -> bool:
+        """Whether this run has ended here before."""
+        mine = (cls.gateway_id == gateway_id, cls.run_id == run_id[:200])
+        return bool(session.scalar(select(exists().where(*mine))))
+
+    @classmethod
+    def link(cls, session: Session, gateway_id: int, run_id: str, message_id: int | None, task_id: int | None) -> None:
+        """Says what became of it."""
+        row = session.get_one(cls, (gateway_id, run_id[:200]))
+        row.message_id, row.task_id = message_id, task_id
+
+    @classmethod
+    def forget_old(cls, session: Session, now: datetime) -> int:
+        """Deletes what no gateway will say again; says how many."""
+        return session.execute(delete(cls).where(cls.at < now - KEPT)).rowcount  # type: ignore[attr-defined]
