@@ -99,6 +99,12 @@ class NameTaken(Refusal):
     code = "name_taken"
 
 
+class UrlRefused(Refusal):
+    """This URL may not be connected to."""
+
+    code = "url_refused"
+
+
 class RateLimited(Refusal):
     """Too many tries."""
 

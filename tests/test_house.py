@@ -49,7 +49,7 @@ FLOORS = (
         "mentions",
         "errors",
     },
-    {"database", "sentences", "task_status"},
+    {"database", "gateway_address", "sentences", "task_status"},
     {"has_steps", "takes_turns"},
     {
         "access_token",
