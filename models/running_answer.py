@@ -44,33 +44,59 @@ class RunningAnswer(Base):
         task_id: int | None,
         topic_id: int | None,
         agent_id: int | None,
+        revision: int = 1,
     ) -> int:
-        """Stores the latest text and nudges other processes; the revision. To be called once a second at most."""
+        """Stores the latest text and nudges other processes. To be called once a second at most.
+
+        Answers the revision it is stored under: the one given, or one more than the last where that is not less. Who
+        takes a run over counts on from there, so that a page never takes an older text for a newer one.
+        """
         values = {"task_id": task_id, "topic_id": topic_id, "agent_id": agent_id}
         new = insert(cls).values(
-            gateway_id=gateway_id, run_id=run_id[:200], text=text, tools=tools, updated_at=now, revision=1, **values
+            gateway_id=gateway_id,
+            run_id=run_id[:200],
+            text=text,
+            tools=tools,
+            updated_at=now,
+            revision=revision,
+            **values,
         )
-        latest = {"text": text, "tools": tools, "updated_at": now, "revision": cls.revision + 1, **values}
-        stored = new.on_conflict_do_update(index_elements=["gateway_id", "run_id"], set_=latest)
-        revision = session.execute(stored.returning(cls.revision)).scalar_one()
+        counted = func.greatest(cls.revision + 1, new.excluded.revision)
+        latest = {
+            "text": text,
+            "tools": tools,
+            "updated_at": now,
+            "revision": counted,
+            **values,
+        }
+        stored = new.on_conflict_do_update(
+            index_elements=["gateway_id", "run_id"], set_=latest
+        )
+        stored_as: int = session.execute(stored.returning(cls.revision)).scalar_one()
         if topic_id is not None:
-            broadcast(session, f"topic:{topic_id}", "answer", gateway=gateway_id, run=run_id[:200], revision=revision)
-        return revision
+            broadcast(
+                session,
+                f"topic:{topic_id}",
+                "answer",
+                gateway=gateway_id,
+                run=run_id[:200],
+                revision=stored_as,
+            )
+        return stored_as
 
     @classmethod
     def end(cls, session: Session, gateway_id: int, run_id: str) -> None:
         """The run is over: its message says the rest."""
-        session.execute(delete(cls).where(cls.gateway_id == gateway_id, cls.run_id == run_id[:200]))
-
-    @classmethod
-    def in_topic(cls, session: Session, topic_id: int) -> list["RunningAnswer"]:
-        """What is being answered there, in the order it began."""
-        return list(session.scalars(select(cls).where(cls.topic_id == topic_id).order_by(cls.started_at, cls.run_id)))
+        session.execute(
+            delete(cls).where(cls.gateway_id == gateway_id, cls.run_id == run_id[:200])
+        )
 
     @classmethod
     def of_tasks(cls, session: Session, task_ids: list[int]) -> dict[int, str]:
         """The text so far by task."""
-        rows = session.execute(select(cls.task_id, cls.text).where(cls.task_id.in_(task_ids)))
+        rows = session.execute(
+            select(cls.task_id, cls.text).where(cls.task_id.in_(task_ids))
+        )
         return {task_id: text for task_id, text in rows if task_id is not None}
 
     @classmethod

@@ -21,13 +21,11 @@ RESUME_NOTE = (
 )
 
 # Notices in a topic.
-CANCELLED_MEANWHILE = "{agent} is back. Cancelled while it was away: {tasks}. Run again on the task."
-AWAY_CANCELS = (
-    "{agent} is not connected. Its work here is cancelled unless it is back by {until}; one click runs it again."
+CANCELLED_MEANWHILE = (
+    "{agent} is back. Cancelled while it was away: {tasks}. Run again on the task."
 )
-AWAY_KEEPS = (
-    "{agent} is not connected. Its work here waits: it goes on when {agent} is back, and is kept until {until}."
-)
+AWAY_CANCELS = "{agent} is not connected. Its work here is cancelled unless it is back by {until}; one click runs it again."
+AWAY_KEEPS = "{agent} is not connected. Its work here waits: it goes on when {agent} is back, and is kept until {until}."
 CHAIN_CUT = (
     "{agent} named {named}, but agents have handed this on {times} times without a person. "
     "It stops here until a person writes."
@@ -42,6 +40,9 @@ STEPS_UNDER_WAY = "Step {number} of {count} is next or under way."
 WAITS_FOR_STEP = "Waits for the step before it."
 STEP_FAILED = "Step {number} of {count} came to nothing: {why}"
 PARENT_ENDED = "The task it is a step of has ended."
+
+# Answers under way.
+ASKING_AGAIN = "{gateway} was lost, asking it again."
 
 # Stuck tasks.
 STUCK = "{agent} was given this more than {hours} hours ago and has not answered. Cancel it, or wait on."

@@ -23,5 +23,10 @@ class SuspendedFor(StrEnum):
     STEPS = "steps"
 
 
-OPEN = (TaskStatus.QUEUED, TaskStatus.CLAIMED, TaskStatus.DELEGATED, TaskStatus.SUSPENDED)
+OPEN = (
+    TaskStatus.QUEUED,
+    TaskStatus.CLAIMED,
+    TaskStatus.DELEGATED,
+    TaskStatus.SUSPENDED,
+)
 RUNNING = (TaskStatus.CLAIMED, TaskStatus.DELEGATED)

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 from sqlalchemy.orm import Session
 
-from models import inbox
+from models import inbox, under_way
 from models.broadcast import Broadcast
 from models.database import reading
 from models.message import Message
 from models.permission_request import Kind, PermissionRequest
 from models.reading import dispatches, messages_by_id, said, work
 from models.task import Task, TaskMessage
+from webapp import running
 
 
 def iso(at: datetime | None) -> str | None:
@@ -26,7 +27,11 @@ def iso(at: datetime | None) -> str | None:
 
 def dispatch(row: Any) -> bytes:
     """The payload that tells a plugin of its task, from a row of `models.reading.dispatches`."""
-    goes_on = {} if row.approval_request_id is None else {"approval_request_id": row.approval_request_id}
+    goes_on = (
+        {}
+        if row.approval_request_id is None
+        else {"approval_request_id": row.approval_request_id}
+    )
     return msgspec.json.encode(
         {
             "type": "dispatch",
@@ -58,14 +63,19 @@ def decision(row: PermissionRequest) -> bytes:
     }
     if row.kind == Kind.QUESTION:
         frame |= {"reason": row.reason} if row.reason else {}
-        frame |= {"decided_by": row.decided_by_id, "decided_by_name": row.decided_by.name if row.decided_by else ""}
+        frame |= {
+            "decided_by": row.decided_by_id,
+            "decided_by_name": row.decided_by.name if row.decided_by else "",
+        }
     return msgspec.json.encode(frame)
 
 
 def read_decisions(nudges: Sequence[Broadcast]) -> list[Any]:
     """The decided request of each nudge."""
     with reading() as session:
-        found = PermissionRequest.by_ids(session, [nudge.ids["request"] for nudge in nudges])
+        found = PermissionRequest.by_ids(
+            session, [nudge.ids["request"] for nudge in nudges]
+        )
     return [found.get(nudge.ids["request"]) for nudge in nudges]
 
 
@@ -89,7 +99,10 @@ def read_tasks(nudges: Sequence[Broadcast]) -> list[Any]:
     with reading() as session:
         carried = _carried(session, ids)
         messages = set().union(*carried.values()) if carried else set()
-        words = {row.id: row for row in session.execute(said().where(Message.id.in_(messages)))}
+        words = {
+            row.id: row
+            for row in session.execute(said().where(Message.id.in_(messages)))
+        }
         rows = list(session.execute(work(TaskMessage.message_id.in_(messages))))
     found = []
     for id in ids:
@@ -113,7 +126,16 @@ def read_approvals(nudges: Sequence[Broadcast]) -> list[Any]:
     return [found.get(nudge.ids["request"]) for nudge in nudges]
 
 
+def read_answers(nudges: Sequence[Broadcast]) -> list[Any]:
+    """The running answer of each nudge as its row has it now; None once it is over."""
+    runs = [(nudge.ids["gateway"], nudge.ids["run"]) for nudge in nudges]
+    with reading() as session:
+        found = under_way.by_runs(session, set(runs))
+    return [running.of_row(found[run]) if run in found else None for run in runs]
+
+
 READERS = {
+    running.EVENT: read_answers,
     "approval": read_approvals,
     "decision": read_decisions,
     "dispatch": read_dispatches,
