@@ -34,22 +34,12 @@ class AccessToken(Base):
 
     @classmethod
     def create(
-        cls,
-        session: Session,
-        user: User,
-        label: str,
-        now: datetime,
-        days: int | None = None,
+        cls, session: Session, user: User, label: str, now: datetime, days: int | None = None
     ) -> tuple["AccessToken", str]:
         """A new token and its text, which exists nowhere else afterwards. `days` until it expires, None: never."""
         if days is not None and not 1 <= days <= 3650:
-            raise Invalid(
-                days="Give a number of days from 1 to 3650, or none for a token that does not expire."
-            )
-        public_id, secret = (
-            passwords.new_secret()[:10].replace("_", "x").replace("-", "y"),
-            passwords.new_secret(),
-        )
+            raise Invalid(days="Give a number of days from 1 to 3650, or none for a token that does not expire.")
+        public_id, secret = passwords.new_secret()[:10].replace("_", "x").replace("-", "y"), passwords.new_secret()
         token = cls(
             user_id=user.id,
             label=check_name(label, "label"),
@@ -62,29 +52,17 @@ class AccessToken(Base):
         return token, f"{PREFIX}_{public_id}_{secret}"
 
     @classmethod
-    def find(
-        cls, session: Session, text: str, now: datetime | None = None
-    ) -> "AccessToken | None":
+    def find(cls, session: Session, text: str, now: datetime | None = None) -> "AccessToken | None":
         """The valid token with this text: not revoked, not expired, its owner still here. Notes its use.
 
         `now` is asked of the database along with the token, unless it is given.
         """
         prefix, _, rest = text.strip().partition("_")
         public_id, _, secret = rest.partition("_")
-        if (
-            prefix != PREFIX
-            or not public_id
-            or not secret
-            or not text.isascii()
-            or "\x00" in text
-        ):
+        if prefix != PREFIX or not public_id or not secret or not text.isascii() or "\x00" in text:
             return None
-        found = session.execute(
-            select(cls, func.now()).where(cls.public_id == public_id)
-        ).first()
-        if found is None or not hmac.compare_digest(
-            found[0].secret_digest, passwords.digest(secret)
-        ):
+        found = session.execute(select(cls, func.now()).where(cls.public_id == public_id)).first()
+        if found is None or not hmac.compare_digest(found[0].secret_digest, passwords.digest(secret)):
             return None
         token, now = found[0], now or found[1]
         if not token.is_valid(now):
@@ -95,21 +73,12 @@ class AccessToken(Base):
     @classmethod
     def of(cls, session: Session, user: User) -> list["AccessToken"]:
         """The person's tokens, newest first; revoked ones too."""
-        return list(
-            session.scalars(
-                select(cls)
-                .where(cls.user_id == user.id)
-                .order_by(cls.id.desc())
-                .limit(200)
-            )
-        )
+        return list(session.scalars(select(cls).where(cls.user_id == user.id).order_by(cls.id.desc()).limit(200)))
 
     @classmethod
     def owned_by(cls, session: Session, user: User, id: int) -> "AccessToken":
         """The person's own token. Raises NotFound."""
-        found = session.scalars(
-            select(cls).where(cls.id == id, cls.user_id == user.id)
-        ).first()
+        found = session.scalars(select(cls).where(cls.id == id, cls.user_id == user.id)).first()
         if found is None:
             raise NotFound("There is no such token, or it is not yours.")
         return found
@@ -117,17 +86,11 @@ class AccessToken(Base):
     @classmethod
     def named(cls, session: Session, name: str) -> "AccessToken":
         """The token with this id or public id. Raises NotFound."""
-        by_number = (
-            cls.id == int(name)
-            if name.isdecimal() and name.isascii() and len(name) < 16
-            else false()
-        )
+        by_number = cls.id == int(name) if name.isdecimal() and name.isascii() and len(name) < 16 else false()
         either = select(cls).where(or_(by_number, cls.public_id == name))
         found = session.scalars(either.order_by(cls.public_id == name)).first()
         if found is None:
-            raise NotFound(
-                "There is no token with this id. Settings lists the tokens of a person."
-            )
+            raise NotFound("There is no token with this id. Settings lists the tokens of a person.")
         return found
 
     def is_valid(self, now: datetime) -> bool:
@@ -138,11 +101,7 @@ class AccessToken(Base):
     @classmethod
     def note_plugin(cls, session: Session, id: int, now: datetime) -> None:
         """A plugin spoke for an agent with this token: it decides nothing from now on. Noted once."""
-        first = (
-            update(cls)
-            .where(cls.id == id, cls.plugin_at.is_(None))
-            .values(plugin_at=now)
-        )
+        first = update(cls).where(cls.id == id, cls.plugin_at.is_(None)).values(plugin_at=now)
         session.execute(first.execution_options(synchronize_session=False))
 
     def revoke(self, now: datetime) -> None:
@@ -153,10 +112,7 @@ class AccessToken(Base):
 
     def _note_use(self, session: Session, now: datetime) -> None:
         # Once a minute is exact enough for people, and spares a write per request.
-        stale = or_(
-            AccessToken.last_used_at.is_(None),
-            AccessToken.last_used_at < now - timedelta(minutes=1),
-        )
+        stale = or_(AccessToken.last_used_at.is_(None), AccessToken.last_used_at < now - timedelta(minutes=1))
         if self.last_used_at is None or self.last_used_at < now - timedelta(minutes=1):
             session.execute(
                 update(AccessToken)

@@ -34,18 +34,8 @@ class Activity(Base):
 
     __tablename__ = "activity"
     __table_args__ = (
-        Index(
-            "ix_activity_gateway_id",
-            "gateway_id",
-            "id",
-            postgresql_where=text("gateway_id IS NOT NULL"),
-        ),
-        Index(
-            "ix_activity_user_id",
-            "user_id",
-            "id",
-            postgresql_where=text("user_id IS NOT NULL"),
-        ),
+        Index("ix_activity_gateway_id", "gateway_id", "id", postgresql_where=text("gateway_id IS NOT NULL")),
+        Index("ix_activity_user_id", "user_id", "id", postgresql_where=text("user_id IS NOT NULL")),
         Index("ix_activity_kind", "kind", "id"),
     )
 
@@ -82,19 +72,8 @@ class Activity(Base):
         **about: Any,
     ) -> "Activity":
         """Writes a line in this transaction; `about` are further columns by name."""
-        affected = (
-            {"agents": list(agents), "topics": list(topics)}
-            if agents or topics
-            else None
-        )
-        line = cls(
-            kind=kind,
-            event=event,
-            text=text,
-            actor=actor[:120],
-            affected=affected,
-            **about,
-        )
+        affected = {"agents": list(agents), "topics": list(topics)} if agents or topics else None
+        line = cls(kind=kind, event=event, text=text, actor=actor[:120], affected=affected, **about)
         session.add(line)
         broadcast(session, HUB, "activity")
         return line

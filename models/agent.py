@@ -10,17 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    CheckConstraint,
-    ForeignKey,
-    Index,
-    Select,
-    String,
-    Text,
-    exists,
-    or_,
-    select,
-)
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Select, String, Text, exists, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import routing
@@ -68,9 +58,7 @@ class Agent(HoldsWork, Base):
     max_tasks: Mapped[int | None]
     # How often in a row it ran into its usage limit: each time it is given a longer rest.
     quota_retries: Mapped[int] = mapped_column(default=0, server_default="0")
-    gateway_id: Mapped[int | None] = mapped_column(
-        ForeignKey("gateways.id"), index=True
-    )
+    gateway_id: Mapped[int | None] = mapped_column(ForeignKey("gateways.id"), index=True)
     gateway_agent_id: Mapped[str | None] = mapped_column(String(120))
     # A key of its own: it is routable only while that is its gateway's, as it never acts under somebody else's.
     own_token: Mapped[str | None] = mapped_column(Sealed)
@@ -87,11 +75,7 @@ class Agent(HoldsWork, Base):
     @property
     def is_channel_agent(self) -> bool:
         """Whether it lives behind a plugin that speaks the agent channel."""
-        return (
-            self.kind == AgentKind.PLUGIN
-            and self.vendor == CHANNEL_VENDOR
-            and self.model == CHANNEL_MODEL
-        )
+        return self.kind == AgentKind.PLUGIN and self.vendor == CHANNEL_VENDOR and self.model == CHANNEL_MODEL
 
     # -- who may see and use it --------------------------------------------------------------------------------
 
@@ -104,18 +88,11 @@ class Agent(HoldsWork, Base):
             CreativeShare.level.in_(rights),
             CreativeShare.user_id.is_not(None),
         )
-        owner = (
-            select(Creative.owner_id)
-            .where(Creative.id == creative_id)
-            .scalar_subquery()
-        )
+        owner = select(Creative.owner_id).where(Creative.id == creative_id).scalar_subquery()
         viewers = select(User.id).where(User.role == Role.VIEWER)
         return (
             select(cls)
-            .where(
-                cls.removed_at.is_(None),
-                or_(cls.owner_id == owner, cls.owner_id.in_(shared)),
-            )
+            .where(cls.removed_at.is_(None), or_(cls.owner_id == owner, cls.owner_id.in_(shared)))
             .where(cls.owner_id.not_in(viewers))
             .order_by(cls.id)
         )
@@ -128,9 +105,7 @@ class Agent(HoldsWork, Base):
         others = select(CreativeShare.user_id).where(
             CreativeShare.creative_id.in_(read), CreativeShare.user_id.is_not(None)
         )
-        seen = or_(
-            cls.owner_id == user.id, cls.owner_id.in_(owners), cls.owner_id.in_(others)
-        )
+        seen = or_(cls.owner_id == user.id, cls.owner_id.in_(owners), cls.owner_id.in_(others))
         return select(cls).where(cls.removed_at.is_(None), seen)
 
     @classmethod
@@ -138,18 +113,14 @@ class Agent(HoldsWork, Base):
         """The agent, looked up through the person who asks. Raises NotFound."""
         found = session.scalars(cls.visible_to(user).where(cls.id == id)).first()
         if found is None:
-            raise NotFound(
-                "There is no such agent, or you share nothing with its owner."
-            )
+            raise NotFound("There is no such agent, or you share nothing with its owner.")
         return found
 
     @classmethod
     def owned_by(cls, session: Session, user_id: int, id: int) -> "Agent | None":
         """The agent, if it is this person's own."""
         return session.scalars(
-            select(cls).where(
-                cls.id == id, cls.owner_id == user_id, cls.removed_at.is_(None)
-            )
+            select(cls).where(cls.id == id, cls.owner_id == user_id, cls.removed_at.is_(None))
         ).first()
 
     # -- what its owner decides --------------------------------------------------------------------------------
@@ -162,40 +133,25 @@ class Agent(HoldsWork, Base):
                 routing.check(expression)
             self.routing_expression = expression
         if "keep_seconds" in values:
-            self.keep_seconds = _whole(
-                values["keep_seconds"], "keep_seconds", 0, 30 * 86400
-            )
+            self.keep_seconds = _whole(values["keep_seconds"], "keep_seconds", 0, 30 * 86400)
         if "max_tasks" in values:
             given = values["max_tasks"]
-            self.max_tasks = (
-                None if given is None else _whole(given, "max_tasks", 1, 10_000)
-            )
+            self.max_tasks = None if given is None else _whole(given, "max_tasks", 1, 10_000)
         session.flush()
         broadcast(session, "hub", "agents", agent=self.id)
 
     # -- presence ----------------------------------------------------------------------------------------------
 
     @classmethod
-    def locked(
-        cls, session: Session, *ids: int, also: Select[int] | None = None
-    ) -> list["Agent"]:
+    def locked(cls, session: Session, *ids: int, also: Select[int] | None = None) -> list["Agent"]:
         """These agents, and those that a subquery names, under their row locks: by ascending id, in one statement."""
-        which = (
-            cls.id.in_(ids) if also is None else or_(cls.id.in_(ids), cls.id.in_(also))
-        )
-        query = (
-            select(cls).where(which).order_by(cls.id).with_for_update(key_share=True)
-        )
+        which = cls.id.in_(ids) if also is None else or_(cls.id.in_(ids), cls.id.in_(also))
+        query = select(cls).where(which).order_by(cls.id).with_for_update(key_share=True)
         return list(session.scalars(query.execution_options(populate_existing=True)))
 
     @classmethod
     def subscribe(
-        cls,
-        session: Session,
-        agent_id: int,
-        session_id: str | None,
-        token: str,
-        process_id: int | None,
+        cls, session: Session, agent_id: int, session_id: str | None, token: str, process_id: int | None
     ) -> None:
         """A session is here.
 
@@ -203,9 +159,7 @@ class Agent(HoldsWork, Base):
         2. No row was live before: the agent is routable again, and whoever looks is told (by the function, too).
         3. Judge the work that this session may serve, and ask that waiting topics are advanced.
         """
-        found = AgentSubscription.subscribe(
-            session, agent_id, session_id, token, process_id
-        )
+        found = AgentSubscription.subscribe(session, agent_id, session_id, token, process_id)
         if found.has_work:
             agent = session.get_one(cls, agent_id)
             agent.judge(session, session_id, token, found.at)
@@ -214,12 +168,7 @@ class Agent(HoldsWork, Base):
 
     @classmethod
     def subscribe_idle(
-        cls,
-        session: Session,
-        agent_id: int,
-        session_id: str | None,
-        token: str,
-        process_id: int | None,
+        cls, session: Session, agent_id: int, session_id: str | None, token: str, process_id: int | None
     ) -> bool:
         """The same for an agent without open work, as one statement. False: it has work, and nothing was done."""
         return not AgentSubscription.subscribe(
@@ -239,9 +188,7 @@ class Agent(HoldsWork, Base):
             _say_presence(session, self.id)
         return dropped
 
-    def end_grace(
-        self, session: Session, row: AgentSubscription, now: datetime
-    ) -> None:
+    def end_grace(self, session: Session, row: AgentSubscription, now: datetime) -> None:
         """The grace window of a dropped row is over; under the lock.
 
         1. The same session is live again: only the row goes.
@@ -252,9 +199,7 @@ class Agent(HoldsWork, Base):
         session.flush()
         others = AgentSubscription.of(session, self.id)
         live = [other for other in others if other.dropped_at is None]
-        if row.session_id is not None and any(
-            other.session_id == row.session_id for other in live
-        ):
+        if row.session_id is not None and any(other.session_id == row.session_id for other in live):
             return
         if not others:
             self.release_held(session, now)
@@ -263,12 +208,7 @@ class Agent(HoldsWork, Base):
         _say_presence(session, self.id)
 
     def grace_for(
-        self,
-        session: Session,
-        token: str,
-        session_id: str | None,
-        registration: int,
-        now: datetime,
+        self, session: Session, token: str, session_id: str | None, registration: int, now: datetime
     ) -> AgentSubscription:
         """A grace window for a connection that left no row behind; under the lock."""
         row = AgentSubscription(
@@ -301,14 +241,7 @@ class Agent(HoldsWork, Base):
     def routable(self, session: Session, now: datetime) -> bool:
         """Whether work may be delegated to it: asked of the live rows, never of a flag."""
         return bool(
-            session.scalar(
-                select(
-                    exists().where(
-                        AgentSubscription.agent_id == self.id,
-                        AgentSubscription.live(now),
-                    )
-                )
-            )
+            session.scalar(select(exists().where(AgentSubscription.agent_id == self.id, AgentSubscription.live(now))))
         )
 
     def why_not(self, routable: bool) -> str | None:
@@ -325,9 +258,7 @@ class Agent(HoldsWork, Base):
         return f"u{user_id}-{slug}-{hashlib.sha256(normal.encode()).hexdigest()[:24]}"
 
     @classmethod
-    def new_channel_agent(
-        cls, session: Session, owner: User, agent_name: str
-    ) -> "Agent":
+    def new_channel_agent(cls, session: Session, owner: User, agent_name: str) -> "Agent":
         """A new agent behind a plugin. Raises Invalid (agent_name)."""
         handle = check_name(agent_name, "agent_name", 120)
         agent = cls(
@@ -351,10 +282,6 @@ def _say_presence(session: Session, id: int) -> None:
 
 
 def _whole(given: Any, field: str, low: int, high: int) -> int:
-    if (
-        isinstance(given, bool)
-        or not isinstance(given, int)
-        or not low <= given <= high
-    ):
+    if isinstance(given, bool) or not isinstance(given, int) or not low <= given <= high:
         raise Invalid(**{field: f"Give a whole number from {low} to {high:,}."})
     return given

@@ -11,14 +11,7 @@ class AgentSession(Base):
     """What a session said when it registered. `registrations` counts its processes: a blip does not register."""
 
     __tablename__ = "agent_sessions"
-    __table_args__ = (
-        Index(
-            "uq_agent_sessions_agent_id_session_id",
-            "agent_id",
-            "session_id",
-            unique=True,
-        ),
-    )
+    __table_args__ = (Index("uq_agent_sessions_agent_id_session_id", "agent_id", "session_id", unique=True),)
 
     id: Mapped[Id]
     agent_id: Mapped[int] = mapped_column(ForeignKey("agents.id", ondelete="CASCADE"))
@@ -28,22 +21,14 @@ class AgentSession(Base):
     created_at: Mapped[Born]
 
     @classmethod
-    def registered(
-        cls, session: Session, agent_id: int, session_id: str, label: str | None
-    ) -> None:
+    def registered(cls, session: Session, agent_id: int, session_id: str, label: str | None) -> None:
         """Counts one more process of this session."""
         new = insert(cls).values(agent_id=agent_id, session_id=session_id, label=label)
         again = {"registrations": cls.registrations + 1, "label": new.excluded.label}
-        session.execute(
-            new.on_conflict_do_update(
-                index_elements=["agent_id", "session_id"], set_=again
-            )
-        )
+        session.execute(new.on_conflict_do_update(index_elements=["agent_id", "session_id"], set_=again))
 
     @classmethod
-    def registrations_of(
-        cls, session: Session, agent_id: int, session_id: str | None
-    ) -> int:
+    def registrations_of(cls, session: Session, agent_id: int, session_id: str | None) -> int:
         """How often this session has registered; 0 when it never did."""
         if session_id is None:
             return 0

@@ -9,17 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import (
-    ColumnElement,
-    ForeignKey,
-    Index,
-    String,
-    and_,
-    func,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import ColumnElement, ForeignKey, Index, String, and_, func, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born, Id, Time
@@ -28,9 +18,7 @@ from models.database import rules
 SUBSCRIBE = text(
     "SELECT was_away, has_work, at FROM subscribe_agent(:agent, :session, :token, :process, :stale, :unless_work)"
 )
-UNSUBSCRIBE = text(
-    "SELECT agent_id, still_routable FROM unsubscribe_agent(:token, :stale)"
-)
+UNSUBSCRIBE = text("SELECT agent_id, still_routable FROM unsubscribe_agent(:token, :stale)")
 
 
 class Subscribed(NamedTuple):
@@ -54,16 +42,8 @@ class AgentSubscription(Base):
     __tablename__ = "agent_subscriptions"
     __table_args__ = (
         Index("ix_agent_subscriptions_agent_id", "agent_id"),
-        Index(
-            "ix_agent_subscriptions_dropped_at",
-            "dropped_at",
-            postgresql_where=text("dropped_at IS NOT NULL"),
-        ),
-        Index(
-            "ix_agent_subscriptions_last_seen_at",
-            "last_seen_at",
-            postgresql_where=text("dropped_at IS NULL"),
-        ),
+        Index("ix_agent_subscriptions_dropped_at", "dropped_at", postgresql_where=text("dropped_at IS NOT NULL")),
+        Index("ix_agent_subscriptions_last_seen_at", "last_seen_at", postgresql_where=text("dropped_at IS NULL")),
     )
 
     id: Mapped[Id]
@@ -80,18 +60,12 @@ class AgentSubscription(Base):
     @classmethod
     def live(cls, now: datetime) -> ColumnElement[bool]:
         """The condition for a live row: not dropped, heard less than `stale_seconds` ago (exactly that is stale)."""
-        return and_(
-            cls.dropped_at.is_(None),
-            cls.last_seen_at > now - timedelta(seconds=rules().stale_seconds),
-        )
+        return and_(cls.dropped_at.is_(None), cls.last_seen_at > now - timedelta(seconds=rules().stale_seconds))
 
     @classmethod
     def stale(cls, now: datetime) -> ColumnElement[bool]:
         """The condition for a row that never said goodbye but fell silent."""
-        return and_(
-            cls.dropped_at.is_(None),
-            cls.last_seen_at <= now - timedelta(seconds=rules().stale_seconds),
-        )
+        return and_(cls.dropped_at.is_(None), cls.last_seen_at <= now - timedelta(seconds=rules().stale_seconds))
 
     @classmethod
     def subscribe(
@@ -121,9 +95,7 @@ class AgentSubscription(Base):
     @classmethod
     def unsubscribe(cls, session: Session, token: str) -> Left | None:
         """Locks the agent and drops the row with this token; None when someone newer owns it or it dropped before."""
-        row = session.execute(
-            UNSUBSCRIBE, {"token": token, "stale": rules().stale_seconds}
-        ).first()
+        row = session.execute(UNSUBSCRIBE, {"token": token, "stale": rules().stale_seconds}).first()
         return None if row is None or row[0] is None else Left(*row)
 
     @classmethod
@@ -132,11 +104,7 @@ class AgentSubscription(Base):
 
         A vanished row is never made again, and a dropped one stays dropped: its connection must subscribe anew.
         """
-        beat = (
-            update(cls)
-            .where(cls.token.in_(list(tokens)), cls.dropped_at.is_(None))
-            .values(last_seen_at=func.now())
-        )
+        beat = update(cls).where(cls.token.in_(list(tokens)), cls.dropped_at.is_(None)).values(last_seen_at=func.now())
         touched = set(session.scalars(beat.returning(cls.token)))
         return [token for token in tokens if token not in touched]
 
@@ -145,36 +113,18 @@ class AgentSubscription(Base):
         """Which of these tokens have a row in its grace window; the others' rows are gone."""
         if not tokens:
             return set()
-        return set(
-            session.scalars(
-                select(cls.token).where(
-                    cls.token.in_(list(tokens)), cls.dropped_at.is_not(None)
-                )
-            )
-        )
+        return set(session.scalars(select(cls.token).where(cls.token.in_(list(tokens)), cls.dropped_at.is_not(None))))
 
     @classmethod
     def drop_stale(cls, session: Session, agent_id: int, now: datetime) -> list[str]:
         """Stamps the agent's silent rows as dropped; under the agent's lock. Returns their tokens."""
-        silent = (
-            update(cls)
-            .where(cls.agent_id == agent_id, cls.stale(now))
-            .values(dropped_at=now)
-        )
+        silent = update(cls).where(cls.agent_id == agent_id, cls.stale(now)).values(dropped_at=now)
         return list(session.scalars(silent.returning(cls.token)))
 
     @classmethod
-    def live_of(
-        cls, session: Session, agent_id: int, now: datetime
-    ) -> list["AgentSubscription"]:
+    def live_of(cls, session: Session, agent_id: int, now: datetime) -> list["AgentSubscription"]:
         """The agent's live rows, oldest first."""
-        return list(
-            session.scalars(
-                select(cls)
-                .where(cls.agent_id == agent_id, cls.live(now))
-                .order_by(cls.id)
-            )
-        )
+        return list(session.scalars(select(cls).where(cls.agent_id == agent_id, cls.live(now)).order_by(cls.id)))
 
     @classmethod
     def of(cls, session: Session, agent_id: int) -> list["AgentSubscription"]:
@@ -186,30 +136,16 @@ class AgentSubscription(Base):
     def agents_with_stale(cls, session: Session, now: datetime) -> list[int]:
         """Which agents have silent rows, for the sweep."""
         return list(
-            session.scalars(
-                select(cls.agent_id)
-                .where(cls.stale(now))
-                .distinct()
-                .order_by(cls.agent_id)
-                .limit(500)
-            )
+            session.scalars(select(cls.agent_id).where(cls.stale(now)).distinct().order_by(cls.agent_id).limit(500))
         )
 
     @classmethod
     def ended(cls, session: Session, now: datetime) -> list[int]:
         """Ids of dropped rows whose grace window is over, oldest first."""
         over = cls.dropped_at <= now - timedelta(seconds=rules().grace_seconds)
-        return list(
-            session.scalars(
-                select(cls.id).where(over).order_by(cls.dropped_at).limit(500)
-            )
-        )
+        return list(session.scalars(select(cls.id).where(over).order_by(cls.dropped_at).limit(500)))
 
     @property
     def grace_ends_at(self) -> datetime | None:
         """When the grace window of a dropped row ends."""
-        return (
-            None
-            if self.dropped_at is None
-            else self.dropped_at + timedelta(seconds=rules().grace_seconds)
-        )
+        return None if self.dropped_at is None else self.dropped_at + timedelta(seconds=rules().grace_seconds)

@@ -36,9 +36,7 @@ class Speaker(NamedTuple):
     task: Task | None
 
 
-def speaker(
-    session: Session, user: User, topic: Topic | None, task_id: int | None
-) -> Speaker:
+def speaker(session: Session, user: User, topic: Topic | None, task_id: int | None) -> Speaker:
     """Who speaks when this person's plugin does. A task that is gone never falls back to the topic's own agent.
 
     Raises NotFound (topic) or Forbidden (no feedback here, no such task, not this person's plugin).
@@ -51,11 +49,7 @@ def speaker(
         if agent is None:
             raise Forbidden(NOT_YOURS)
         return Speaker(agent, None)
-    waiting = (
-        Task.id == task_id,
-        Task.topic_id == topic.id,
-        Task.status == TaskStatus.DELEGATED,
-    )
+    waiting = (Task.id == task_id, Task.topic_id == topic.id, Task.status == TaskStatus.DELEGATED)
     task = session.scalars(select(Task).where(*waiting)).first()
     agent = None if task is None else _plugin_of(session, user, task.agent_id)
     if agent is None:
@@ -96,9 +90,7 @@ def answer(
     taken = PermissionRequest.take_over(session, task.id, asked, now) if task else []
     for request in taken:
         go_on(session, topic, request, words, now)
-    return Answered(
-        message, list(dict.fromkeys(request.request_id for request in taken))
-    )
+    return Answered(message, list(dict.fromkeys(request.request_id for request in taken)))
 
 
 def _plugin_of(session: Session, user: User, agent_id: int | None) -> Agent | None:

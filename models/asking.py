@@ -41,17 +41,13 @@ def say(session: Session, user: User, where: Where, text: str) -> Message:
     return topic.announce(session, told.agent, text, Source.NOTICE)
 
 
-def ask_tool(
-    session: Session, user: User, where: Where, prompt: Prompt, text: str, now: datetime
-) -> Asked:
+def ask_tool(session: Session, user: User, where: Where, prompt: Prompt, text: str, now: datetime) -> Asked:
     """Stores a tool's prompt; `text` is what people read of it. Raises as `say` does."""
     topic, told = _locked(session, user, where)
     return _ask(session, topic, told, prompt, text, inert, now)
 
 
-def ask_question(
-    session: Session, user: User, where: Where, prompt: Prompt, now: datetime
-) -> Asked:
+def ask_question(session: Session, user: User, where: Where, prompt: Prompt, now: datetime) -> Asked:
     """Stores a question, verbatim; sent again while it is open, it is the one that waits.
 
     Raises as `say` does; Invalid names what is blank, or an approver who is no person that may read the topic.
@@ -59,16 +55,10 @@ def ask_question(
     topic, told = _locked(session, user, where)
     question = (prompt.question or "").strip()
     if not question:
-        raise Invalid(
-            approval_question="approval_question is blank: say what is to be decided."
-        )
+        raise Invalid(approval_question="approval_question is blank: say what is to be decided.")
     approver = User.by_id(session, prompt.approver_id)
-    if approver is None or not topic.creative(session).allows(
-        session, approver, Level.READ
-    ):
-        raise Invalid(
-            approver_user_id="approver_user_id: there is no such person who may read this topic."
-        )
+    if approver is None or not topic.creative(session).allows(session, approver, Level.READ):
+        raise Invalid(approver_user_id="approver_user_id: there is no such person who may read this topic.")
     return _ask(session, topic, told, prompt, prompt.question or "", verbatim, now)
 
 
@@ -96,21 +86,15 @@ def _ask(
     now: datetime,
 ) -> Asked:
     if not prompt.request_id.strip():
-        raise Invalid(
-            permission_request_id="permission_request_id is missing: give the id that the decision is for."
-        )
+        raise Invalid(permission_request_id="permission_request_id is missing: give the id that the decision is for.")
     if len(prompt.request_id) > 255:
-        raise Invalid(
-            permission_request_id="Give a permission_request_id of at most 255 characters."
-        )
+        raise Invalid(permission_request_id="Give a permission_request_id of at most 255 characters.")
     before = PermissionRequest.asked_before(session, prompt, told.agent.id, topic.id)
     if before is not None and before.message_id is not None:
         return Asked(before, before.message_id)
     message = topic.announce(session, told.agent, text, Source.PROMPT, shown)
     task_id = told.task.id if told.task else None
-    request = PermissionRequest.ask(
-        session, prompt, told.agent.id, topic.id, task_id, message.id
-    )
+    request = PermissionRequest.ask(session, prompt, told.agent.id, topic.id, task_id, message.id)
     if told.task is not None:
         told.task.park(session, prompt.request_id, now)
     return Asked(request, message.id)

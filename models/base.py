@@ -18,9 +18,7 @@ NAMES = {
 Id = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
 Ref = Annotated[int, mapped_column(BigInteger)]
 Time = Annotated[datetime, mapped_column(DateTime(timezone=True))]
-Born = Annotated[
-    datetime, mapped_column(DateTime(timezone=True), server_default=func.now())
-]
+Born = Annotated[datetime, mapped_column(DateTime(timezone=True), server_default=func.now())]
 
 
 class Base(DeclarativeBase):

@@ -29,9 +29,7 @@ class Broadcast:
 
     def payload(self) -> str:
         """The text of the NOTIFY."""
-        return json.dumps(
-            {"s": self.stream, "e": self.event, "i": self.ids}, separators=(",", ":")
-        )
+        return json.dumps({"s": self.stream, "e": self.event, "i": self.ids}, separators=(",", ":"))
 
     @classmethod
     def parse(cls, payload: str) -> "Broadcast":

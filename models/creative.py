@@ -29,14 +29,7 @@ class Creative(Base):
     """A container of topics, owned by a person and shared with others."""
 
     __tablename__ = "creatives"
-    __table_args__ = (
-        Index(
-            "uq_creatives_inbox",
-            "owner_id",
-            unique=True,
-            postgresql_where=text("is_inbox"),
-        ),
-    )
+    __table_args__ = (Index("uq_creatives_inbox", "owner_id", unique=True, postgresql_where=text("is_inbox")),)
 
     id: Mapped[Id]
     name: Mapped[str] = mapped_column(String(120))
@@ -58,9 +51,7 @@ class Creative(Base):
     @classmethod
     def create(cls, session: Session, owner: User, name: str) -> "Creative":
         """A new container of the person's own."""
-        creative = cls(
-            name=check_name(name, limit=120), owner_id=owner.id, is_inbox=False
-        )
+        creative = cls(name=check_name(name, limit=120), owner_id=owner.id, is_inbox=False)
         session.add(creative)
         session.flush()
         return creative
@@ -68,17 +59,13 @@ class Creative(Base):
     @classmethod
     def readable_by(cls, user_id: int) -> Select[int]:
         """The ids of all creatives the person may read, as a subquery."""
-        shared = select(CreativeShare.creative_id).where(
-            CreativeShare.user_id == user_id
-        )
+        shared = select(CreativeShare.creative_id).where(CreativeShare.user_id == user_id)
         return select(cls.id).where(or_(cls.owner_id == user_id, cls.id.in_(shared)))
 
     @classmethod
     def seen_by(cls, session: Session, user: User, id: int) -> "Creative":
         """The creative, looked up through the person who asks. Raises NotFound."""
-        found = session.scalars(
-            select(cls).where(cls.id == id, cls.id.in_(cls.readable_by(user.id)))
-        ).first()
+        found = session.scalars(select(cls).where(cls.id == id, cls.id.in_(cls.readable_by(user.id)))).first()
         if found is None:
             raise NotFound("There is no such creative, or it is not shared with you.")
         return found
@@ -102,24 +89,14 @@ class Creative(Base):
         """Raises Forbidden, in words, when the person may not act here at this level."""
         held = self.level_of(session, user.id)
         if held is None:  # who may not see it is not told its name either
-            raise Forbidden(
-                f"This needs the right {level} on a creative that is not shared with you."
-            )
+            raise Forbidden(f"This needs the right {level} on a creative that is not shared with you.")
         if not held.includes(level):
-            raise Forbidden(
-                f"This needs the right {level} on {self.name}. Its owner can give it to you."
-            )
+            raise Forbidden(f"This needs the right {level} on {self.name}. Its owner can give it to you.")
         if level is not Level.READ and not user.is_at_least(Role.MEMBER):
-            raise Forbidden(
-                "A viewer may read, not write. An admin can change that under People."
-            )
+            raise Forbidden("A viewer may read, not write. An admin can change that under People.")
 
     def share(
-        self,
-        session: Session,
-        level: str,
-        user_id: int | None = None,
-        agent_id: int | None = None,
+        self, session: Session, level: str, user_id: int | None = None, agent_id: int | None = None
     ) -> "CreativeShare":
         """Gives a person or an agent a right, or changes it; two who do so at once change one row. Raises Invalid."""
         if level not in list(Level):
@@ -131,18 +108,13 @@ class Creative(Base):
         if user_id == self.owner_id:
             raise Invalid(user_id="The owner has every right here already.")
         whose = "user_id" if user_id is not None else "agent_id"
-        new = insert(CreativeShare).values(
-            creative_id=self.id, user_id=user_id, agent_id=agent_id, level=level
-        )
+        new = insert(CreativeShare).values(creative_id=self.id, user_id=user_id, agent_id=agent_id, level=level)
         stored = new.on_conflict_do_update(
             index_elements=["creative_id", whose],
             index_where=getattr(CreativeShare, whose).is_not(None),
             set_={"level": level},
         )
-        share = session.scalars(
-            stored.returning(CreativeShare),
-            execution_options={"populate_existing": True},
-        ).one()
+        share = session.scalars(stored.returning(CreativeShare), execution_options={"populate_existing": True}).one()
         self._say_rights_changed(session, user_id)
         return share
 
@@ -155,21 +127,14 @@ class Creative(Base):
     def shares(self, session: Session) -> list["CreativeShare"]:
         """Who has which right here, newest first."""
         mine = CreativeShare.creative_id == self.id
-        return list(
-            session.scalars(
-                select(CreativeShare).where(mine).order_by(CreativeShare.id.desc())
-            )
-        )
+        return list(session.scalars(select(CreativeShare).where(mine).order_by(CreativeShare.id.desc())))
 
     def reader_ids(self, session: Session) -> list[int]:
         """The ids of the people who may read here, the owner's first."""
         shared = select(CreativeShare.user_id).where(
             CreativeShare.creative_id == self.id, CreativeShare.user_id.is_not(None)
         )
-        return [
-            self.owner_id,
-            *(id for id in session.scalars(shared) if id is not None),
-        ]
+        return [self.owner_id, *(id for id in session.scalars(shared) if id is not None)]
 
     def _say_rights_changed(self, session: Session, user_id: int | None) -> None:
         if user_id is not None:
@@ -198,9 +163,7 @@ class CreativeShare(Base):
     )
 
     id: Mapped[Id]
-    creative_id: Mapped[int] = mapped_column(
-        ForeignKey("creatives.id", ondelete="CASCADE")
-    )
+    creative_id: Mapped[int] = mapped_column(ForeignKey("creatives.id", ondelete="CASCADE"))
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"), index=True)
     agent_id: Mapped[int | None] = mapped_column(ForeignKey("agents.id"), index=True)
     level: Mapped[str] = mapped_column(String(16))

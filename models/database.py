@@ -23,23 +23,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # A client that froze in a transaction must not hold an agent for ever; a database that froze must not hold a page.
-TIMEOUTS = "-c lock_timeout=5000 -c statement_timeout=15000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC"
+TIMEOUTS = (
+    "-c lock_timeout=5000 -c statement_timeout=15000 -c idle_in_transaction_session_timeout=10000 -c timezone=UTC"
+)
 LONG_SECONDS = 1.0
 PING_AFTER_SECONDS = 1.0
 TRIES = 3
 CONFLICTS = {"40001", "40P01"}
-AWAY = {
-    "57P01",
-    "57P02",
-    "57P03",
-    "53300",
-    "57014",
-    "55P03",
-    "25P03",
-    "25P04",
-    "58000",
-    "58030",
-}
+AWAY = {"57P01", "57P02", "57P03", "53300", "57014", "55P03", "25P03", "25P04", "58000", "58030"}
 
 
 @dataclass(frozen=True)
@@ -84,11 +75,7 @@ def connect(
         pool_timeout=3,
         pool_use_lifo=True,
         hide_parameters=True,
-        connect_args={
-            "connect_timeout": 3,
-            "options": TIMEOUTS,
-            "application_name": "switchyard",
-        },
+        connect_args={"connect_timeout": 3, "options": TIMEOUTS, "application_name": "switchyard"},
     )
     event.listen(Database.engine, "checkin", _note_idle)
     event.listen(Database.engine, "checkout", _ping_when_idle)
@@ -103,10 +90,7 @@ def _note_idle(connection: Any, record: Any) -> None:
 
 def _ping_when_idle(connection: Any, record: Any, proxy: Any) -> None:
     """A connection that rested may be dead by now; one used a moment ago is not asked, as that costs a round trip."""
-    if (
-        time.monotonic() - record.info.get("idle_since", time.monotonic())
-        < PING_AFTER_SECONDS
-    ):
+    if time.monotonic() - record.info.get("idle_since", time.monotonic()) < PING_AFTER_SECONDS:
         return
     try:
         connection.execute("SELECT 1")
@@ -137,11 +121,7 @@ def rules() -> Rules:
 @contextmanager
 def transaction() -> Iterator[Session]:
     """One transaction: commits at the end, rolls back on any error. Raises `DatabaseAway` when nobody answers."""
-    with (
-        _watched(),
-        Session(engine(), expire_on_commit=False) as session,
-        session.begin(),
-    ):
+    with _watched(), Session(engine(), expire_on_commit=False) as session, session.begin():
         yield session
 
 
@@ -191,10 +171,7 @@ def is_away(error: BaseException) -> bool:
 
 def is_conflict(error: BaseException) -> bool:
     """Whether two transactions stood in each other's way, so that repeating this one whole is right."""
-    return (
-        isinstance(error, exc.DBAPIError)
-        and getattr(error.orig, "sqlstate", None) in CONFLICTS
-    )
+    return isinstance(error, exc.DBAPIError) and getattr(error.orig, "sqlstate", None) in CONFLICTS
 
 
 def repeated(door: Callable[P, T]) -> Callable[P, T]:
@@ -219,15 +196,7 @@ def _warn_when_long(seconds: float) -> None:
     if seconds < LONG_SECONDS:
         return
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.endswith(
-        ("contextlib.py", "models/database.py")
-    ):
+    while frame is not None and frame.f_code.co_filename.endswith(("contextlib.py", "models/database.py")):
         frame = frame.f_back
-    caller = (
-        f"{frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno}"
-        if frame
-        else "?"
-    )
-    log.warning(
-        "long transaction", extra={"seconds": round(seconds, 2), "caller": caller}
-    )
+    caller = f"{frame.f_code.co_filename.rsplit('/', 1)[-1]}:{frame.f_lineno}" if frame else "?"
+    log.warning("long transaction", extra={"seconds": round(seconds, 2), "caller": caller})

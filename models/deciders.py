@@ -35,9 +35,7 @@ class HasDeciders:
         shared = select(CreativeShare.creative_id).where(
             CreativeShare.user_id == user.id, CreativeShare.level.in_(FEEDBACK)
         )
-        held = select(Creative.id).where(
-            or_(Creative.owner_id == user.id, Creative.id.in_(shared))
-        )
+        held = select(Creative.id).where(or_(Creative.owner_id == user.id, Creative.id.in_(shared)))
         return cls.visible_to(user).where(or_(mine, cls._in(held)))
 
     def may_decide(self, session: Session, user: User) -> bool:
@@ -45,9 +43,7 @@ class HasDeciders:
         creative = session.get_one(Creative, self.topic.creative_id)
         if self.approver_id == user.id:
             return creative.allows(session, user, Level.READ)
-        return user.is_at_least(Role.APPROVER) and creative.allows(
-            session, user, Level.FEEDBACK
-        )
+        return user.is_at_least(Role.APPROVER) and creative.allows(session, user, Level.FEEDBACK)
 
     def decider_ids(self, session: Session) -> list[int]:
         """Everybody who may decide it."""
@@ -56,9 +52,7 @@ class HasDeciders:
             CreativeShare.creative_id == creative.id, CreativeShare.level.in_(FEEDBACK)
         )
         others = or_(User.id == creative.owner_id, User.id.in_(shared))
-        approvers = select(User.id).where(
-            User.removed_at.is_(None), User.role.in_(APPROVERS), others
-        )
+        approvers = select(User.id).where(User.removed_at.is_(None), User.role.in_(APPROVERS), others)
         return sorted({self.approver_id, *session.scalars(approvers)})
 
     @classmethod

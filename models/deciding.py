@@ -26,22 +26,14 @@ NO_REQUEST = "There is no such approval, or its topic is not shared with you."
 
 def seen_by(session: Session, user: User, id: int) -> PermissionRequest:
     """The request, looked up through the person who asks. Raises NotFound."""
-    found = session.scalars(
-        PermissionRequest.visible_to(user).where(PermissionRequest.id == id)
-    ).first()
+    found = session.scalars(PermissionRequest.visible_to(user).where(PermissionRequest.id == id)).first()
     if found is None:
         raise NotFound(NO_REQUEST)
     return found
 
 
 def decide(
-    session: Session,
-    user: User,
-    id: int,
-    behavior: str,
-    reason: str | None,
-    now: datetime,
-    words: Words,
+    session: Session, user: User, id: int, behavior: str, reason: str | None, now: datetime, words: Words
 ) -> PermissionRequest:
     """Stores the decision of a person; the first one stands. Topics may become due by it: advance them afterwards.
 
@@ -59,9 +51,7 @@ def decide(
     return request
 
 
-def coming_back(
-    session: Session, user_id: int, agent_id: int
-) -> tuple[Agent | None, bool]:
+def coming_back(session: Session, user_id: int, agent_id: int) -> tuple[Agent | None, bool]:
     """The person's own agent, None for anybody else's; and whether `go_on_later` has something to look at."""
     waits = exists().where(PermissionRequest.waits_to_go_on(Agent.id))
     mine = (Agent.id == agent_id, Agent.owner_id == user_id, Agent.removed_at.is_(None))
@@ -69,51 +59,26 @@ def coming_back(
     return (None, False) if found is None else (found[0], found[1])
 
 
-def go_on_later(
-    session: Session, id: int, topic_id: int, words: Words, now: datetime
-) -> Task | None:
+def go_on_later(session: Session, id: int, topic_id: int, words: Words, now: datetime) -> Task | None:
     """Looks again at a question that could not go on when it was decided; for an agent that came back."""
     topic = Topic.locked(session, topic_id)
-    query = (
-        select(PermissionRequest)
-        .where(PermissionRequest.id == id)
-        .with_for_update(key_share=True)
-    )
+    query = select(PermissionRequest).where(PermissionRequest.id == id).with_for_update(key_share=True)
     request = session.scalars(query.execution_options(populate_existing=True)).first()
-    return (
-        None
-        if topic is None or request is None
-        else go_on(session, topic, request, words, now)
-    )
+    return None if topic is None or request is None else go_on(session, topic, request, words, now)
 
 
-def go_on(
-    session: Session,
-    topic: Topic,
-    request: PermissionRequest,
-    words: Words,
-    now: datetime,
-) -> Task | None:
+def go_on(session: Session, topic: Topic, request: PermissionRequest, words: Words, now: datetime) -> Task | None:
     """One new task that tells the agent of the decision; under the topic's lock and the request's.
 
     None unless it is decided, its turn has ended with an answer, and the agent may still work here as a plugin's.
     """
-    waits = (
-        request.is_decided
-        and request.turn_finished_at is not None
-        and request.continuation_task_id is None
-    )
+    waits = request.is_decided and request.turn_finished_at is not None and request.continuation_task_id is None
     if not waits or topic.archived:
         return None
     origin = None if request.task_id is None else session.get(Task, request.task_id)
     usable = Agent.usable_in(topic.creative_id).where(Agent.id == request.agent_id)
     agent = session.scalars(usable).first()
-    if (
-        origin is None
-        or origin.status != TaskStatus.DONE
-        or agent is None
-        or not agent.is_channel_agent
-    ):
+    if origin is None or origin.status != TaskStatus.DONE or agent is None or not agent.is_channel_agent:
         return None
     message = topic.announce(session, agent, words(request), Source.NOTICE, inert)
     only = topic.session_id if agent.id == topic.session_agent_id else None

@@ -20,11 +20,7 @@ class Refusal(Exception):
         """
         self.fields = fields
         self.more: dict[str, Any] = {}
-        super().__init__(
-            sentence
-            or next(iter(fields.values()), None)
-            or (self.__doc__ or "").strip()
-        )
+        super().__init__(sentence or next(iter(fields.values()), None) or (self.__doc__ or "").strip())
 
 
 class Malformed(Refusal):
@@ -66,9 +62,7 @@ class LostRace(Conflict):
 
     code = "lost_race"
 
-    def __init__(
-        self, sentence: str | None = None, *, reason: str | None = None
-    ) -> None:
+    def __init__(self, sentence: str | None = None, *, reason: str | None = None) -> None:
         """`reason` is a word for programs: already_completed, claimed_without_reply, not_delegated."""
         super().__init__(sentence)
         self.more = {"reason": reason} if reason else {}
@@ -79,18 +73,12 @@ class AlreadyDecided(Conflict):
 
     code = "already_decided"
 
-    def __init__(
-        self, behavior: str, by_id: int, by_name: str, at: datetime | None
-    ) -> None:
+    def __init__(self, behavior: str, by_id: int, by_name: str, at: datetime | None) -> None:
         """What was decided (allow, allow_always, deny), by whom and when."""
         done = "denied" if behavior == "deny" else "allowed"
         super().__init__(f"This was already decided: {by_name} {done} it.")
         self.behavior, self.by_id, self.by_name, self.at = behavior, by_id, by_name, at
-        when = (
-            None
-            if at is None
-            else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-        )
+        when = None if at is None else at.astimezone(UTC).isoformat().replace("+00:00", "Z")
         decided_by = {"id": by_id, "name": by_name}
         self.more = {"behavior": behavior, "decided_by": decided_by, "decided_at": when}
 

@@ -11,15 +11,8 @@ from models.task import OPEN, Task
 
 def open_tasks(session: Session) -> dict[str, int]:
     """Tasks that are not finished, by status; 0 where there are none."""
-    counted = session.execute(
-        select(Task.status, func.count())
-        .where(Task.finished_at.is_(None))
-        .group_by(Task.status)
-    )
-    return {
-        **dict.fromkeys(map(str, OPEN), 0),
-        **{row.status: row[1] for row in counted},
-    }
+    counted = session.execute(select(Task.status, func.count()).where(Task.finished_at.is_(None)).group_by(Task.status))
+    return {**dict.fromkeys(map(str, OPEN), 0), **{row.status: row[1] for row in counted}}
 
 
 def presence(session: Session, now: datetime) -> dict[str, int]:

@@ -6,20 +6,7 @@ Pages, API and commands write what is *wanted*; the process that holds the gatew
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Float,
-    Index,
-    Integer,
-    String,
-    Text,
-    func,
-    or_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import BigInteger, Boolean, Float, Index, Integer, String, Text, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -40,18 +27,9 @@ class Gateway(Base):
 
     __tablename__ = "gateways"
     __table_args__ = (
-        Index(
-            "uq_gateways_name",
-            text("lower(name)"),
-            unique=True,
-            postgresql_where=text("removed_at IS NULL"),
-        ),
+        Index("uq_gateways_name", text("lower(name)"), unique=True, postgresql_where=text("removed_at IS NULL")),
         Index("ix_gateways_address", "address"),
-        Index(
-            "ix_gateways_wanted",
-            "id",
-            postgresql_where=text("wanted AND removed_at IS NULL"),
-        ),
+        Index("ix_gateways_wanted", "id", postgresql_where=text("wanted AND removed_at IS NULL")),
     )
 
     id: Mapped[Id]
@@ -59,9 +37,7 @@ class Gateway(Base):
     # As it was given, and as it is compared (`models.gateway_address.normalise`).
     url: Mapped[str] = mapped_column(String(500))
     address: Mapped[str] = mapped_column(String(500))
-    dialect: Mapped[str] = mapped_column(
-        String(16), default="openclaw", server_default="openclaw"
-    )
+    dialect: Mapped[str] = mapped_column(String(16), default="openclaw", server_default="openclaw")
     token: Mapped[str | None] = mapped_column(Sealed)
     token_set_at: Mapped[Time | None]
     # This hub's device at this gateway, and what the gateway granted it.
@@ -79,16 +55,12 @@ class Gateway(Base):
 
     # How it stands.
     state: Mapped[str] = mapped_column(String(16), default=GatewayState.STOPPED)
-    connection: Mapped[str] = mapped_column(
-        String(16), default=ConnectionState.DISCONNECTED
-    )
+    connection: Mapped[str] = mapped_column(String(16), default=ConnectionState.DISCONNECTED)
     reason: Mapped[str | None] = mapped_column(Text)
     problem_code: Mapped[str | None] = mapped_column(String(24))
     # The gateway's own words, and what belongs to the problem: {"request_id", "scopes", "line", ...}.
     problem_text: Mapped[str | None] = mapped_column(Text)
-    problem_facts: Mapped[dict[str, Any] | None] = mapped_column(
-        JSONB(none_as_null=True)
-    )
+    problem_facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     next_attempt_at: Mapped[Time | None]
     connected_at: Mapped[Time | None]
@@ -157,36 +129,17 @@ class Gateway(Base):
         that waits for a person has no next try.
         """
         failed = happening in (Happening.FAILED, Happening.LOST, Happening.REFUSED)
-        self.attempts = (
-            self.attempts + 1
-            if happening is Happening.FAILED
-            else 0
-            if not failed
-            else self.attempts
-        )
+        self.attempts = self.attempts + 1 if happening is Happening.FAILED else 0 if not failed else self.attempts
         before = self.state
-        self.state = gateway_states.after(
-            GatewayState(self.state), happening, self.attempts
-        )
+        self.state = gateway_states.after(GatewayState(self.state), happening, self.attempts)
         if self.state != before:
             self.state_since = now
         self.reason = words
-        self.problem_code, self.problem_text, self.problem_facts = (
-            problem,
-            problem_text,
-            problem_facts,
-        )
+        self.problem_code, self.problem_text, self.problem_facts = problem, problem_text, problem_facts
         self.connection = connection or self._connection_after(happening)
         self.connected_at = now if happening is Happening.CONNECTED else None
-        waits = (
-            self.state in (GatewayState.RECONNECTING, GatewayState.ERROR)
-            and happening is not Happening.REFUSED
-        )
-        delay = (
-            retry_in
-            if retry_in is not None
-            else gateway_states.retry_delay(self.attempts, chance)
-        )
+        waits = self.state in (GatewayState.RECONNECTING, GatewayState.ERROR) and happening is not Happening.REFUSED
+        delay = retry_in if retry_in is not None else gateway_states.retry_delay(self.attempts, chance)
         self.next_attempt_at = now + delay if (waits or retry_in is not None) else None
         self.note(session, str(happening), words, detail=detail, actor=actor)
         self.changed(session)
@@ -197,21 +150,10 @@ class Gateway(Base):
             return ConnectionState.CONNECTED
         if self.state == GatewayState.RECONNECTING:
             return ConnectionState.RECONNECTING
-        return (
-            ConnectionState.CONNECTING
-            if happening is Happening.WANTED
-            else ConnectionState.DISCONNECTED
-        )
+        return ConnectionState.CONNECTING if happening is Happening.WANTED else ConnectionState.DISCONNECTED
 
     def note(
-        self,
-        session: Session,
-        event: str,
-        words: str,
-        *,
-        detail: str | None = None,
-        actor: str = "hub",
-        **about: Any,
+        self, session: Session, event: str, words: str, *, detail: str | None = None, actor: str = "hub", **about: Any
     ) -> None:
         """A line in its timeline."""
         Activity.record(
@@ -238,17 +180,11 @@ class Gateway(Base):
     @classmethod
     def hold(cls, session: Session, id: int, process_id: int) -> int | None:
         """Takes the lease when nobody has it or it is over; the new epoch, None when somebody has it."""
-        free = or_(
-            cls.held_by.is_(None),
-            cls.held_until.is_(None),
-            cls.held_until <= func.clock_timestamp(),
-        )
+        free = or_(cls.held_by.is_(None), cls.held_until.is_(None), cls.held_until <= func.clock_timestamp())
         taken = (
             update(cls)
             .where(cls.id == id, cls.removed_at.is_(None), free)
-            .values(
-                held_by=process_id, hold_epoch=cls.hold_epoch + 1, held_until=_lease()
-            )
+            .values(held_by=process_id, hold_epoch=cls.hold_epoch + 1, held_until=_lease())
         )
         return session.execute(taken.returning(cls.hold_epoch)).scalar_one_or_none()
 
@@ -257,18 +193,10 @@ class Gateway(Base):
         """Renews the leases {gateway id: epoch} in one statement; the ids of those that are still held."""
         if not epochs:
             return set()
-        mine = (
-            func.unnest(list(epochs), list(epochs.values()))
-            .table_valued("id", "epoch")
-            .render_derived()
-        )
+        mine = func.unnest(list(epochs), list(epochs.values())).table_valued("id", "epoch").render_derived()
         renewed = (
             update(cls)
-            .where(
-                cls.id == mine.c.id,
-                cls.hold_epoch == mine.c.epoch,
-                cls.held_by.is_not(None),
-            )
+            .where(cls.id == mine.c.id, cls.hold_epoch == mine.c.epoch, cls.held_by.is_not(None))
             .values(held_until=_lease())
         )
         return set(session.scalars(renewed.returning(cls.id)))
@@ -283,26 +211,14 @@ class Gateway(Base):
     @classmethod
     def is_held(cls, session: Session, id: int, epoch: int) -> bool:
         """Whether this epoch still holds it, under a share lock: what is written next stands or falls with it."""
-        query = select(cls.id).where(
-            cls.id == id,
-            cls.hold_epoch == epoch,
-            cls.held_until > func.clock_timestamp(),
-        )
+        query = select(cls.id).where(cls.id == id, cls.hold_epoch == epoch, cls.held_until > func.clock_timestamp())
         return session.execute(query.with_for_update(read=True)).first() is not None
 
     @classmethod
     def to_hold(cls, session: Session) -> list[int]:
         """Wanted gateways that nobody holds now, by id."""
-        free = or_(
-            cls.held_by.is_(None),
-            cls.held_until.is_(None),
-            cls.held_until <= func.clock_timestamp(),
-        )
-        query = (
-            select(cls.id)
-            .where(cls.wanted, cls.removed_at.is_(None), free)
-            .order_by(cls.id)
-        )
+        free = or_(cls.held_by.is_(None), cls.held_until.is_(None), cls.held_until <= func.clock_timestamp())
+        query = select(cls.id).where(cls.wanted, cls.removed_at.is_(None), free).order_by(cls.id)
         return list(session.scalars(query))
 
 

@@ -64,12 +64,7 @@ class GatewayRequest(Base):
 
     __tablename__ = "gateway_requests"
     __table_args__ = (
-        Index(
-            "ix_gateway_requests_open",
-            "gateway_id",
-            "id",
-            postgresql_where=text("finished_at IS NULL"),
-        ),
+        Index("ix_gateway_requests_open", "gateway_id", "id", postgresql_where=text("finished_at IS NULL")),
     )
 
     id: Mapped[Id]
@@ -115,9 +110,7 @@ class GatewayRequest(Base):
         """
         role = ROLES[verb]
         if user is not None and role is not None and not user.is_at_least(role):
-            raise Forbidden(
-                f"This needs the role {role}. An admin can give it to you under People."
-            )
+            raise Forbidden(f"This needs the role {role}. An admin can give it to you under People.")
         asked = cls(
             gateway_id=gateway_id,
             verb=verb,
@@ -131,28 +124,15 @@ class GatewayRequest(Base):
         return asked
 
     @classmethod
-    def claim(
-        cls, session: Session, gateway_id: int | None, process_id: int, now: datetime
-    ) -> "GatewayRequest | None":
+    def claim(cls, session: Session, gateway_id: int | None, process_id: int, now: datetime) -> "GatewayRequest | None":
         """Takes the oldest pending wish of this gateway (None: of the drafts) that is still in time, if any."""
-        mine = (
-            cls.gateway_id.is_(None)
-            if gateway_id is None
-            else cls.gateway_id == gateway_id
-        )
+        mine = cls.gateway_id.is_(None) if gateway_id is None else cls.gateway_id == gateway_id
         query = (
-            select(cls)
-            .where(mine, cls.status == RequestStatus.PENDING, cls.deadline > now)
-            .order_by(cls.id)
-            .limit(1)
+            select(cls).where(mine, cls.status == RequestStatus.PENDING, cls.deadline > now).order_by(cls.id).limit(1)
         )
         found = session.scalars(query.with_for_update(skip_locked=True)).first()
         if found is not None:
-            found.status, found.claimed_by, found.claimed_at = (
-                RequestStatus.CLAIMED,
-                process_id,
-                now,
-            )
+            found.status, found.claimed_by, found.claimed_at = RequestStatus.CLAIMED, process_id, now
             session.flush()
         return found
 
@@ -169,9 +149,7 @@ class GatewayRequest(Base):
     @classmethod
     def expire(cls, session: Session, now: datetime) -> int:
         """Ends what nobody answered in time; says how many."""
-        late = or_(
-            cls.status == RequestStatus.PENDING, cls.status == RequestStatus.CLAIMED
-        )
+        late = or_(cls.status == RequestStatus.PENDING, cls.status == RequestStatus.CLAIMED)
         over = update(cls).where(late, cls.deadline <= now).returning(cls.id)
         words = "The gateway did not answer in time. It may be away; try again."
         ended = over.values(

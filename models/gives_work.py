@@ -30,13 +30,7 @@ class GivesWork:
     session_agent_id: Any
 
     def queue(
-        self,
-        session: Session,
-        message: Message,
-        agent: Agent,
-        taking: Listeners,
-        actor: str,
-        hops: int = 0,
+        self, session: Session, message: Message, agent: Agent, taking: Listeners, actor: str, hops: int = 0
     ) -> Task:
         """A task for the agent, merged into one that still waits; `hops`: how often agents have handed it on."""
         waiting = (
@@ -47,30 +41,19 @@ class GivesWork:
         )
         if agent.is_channel_agent:
             waits = session.scalars(
-                select(Task)
-                .where(*waiting)
-                .order_by(Task.id.desc())
-                .limit(1)
-                .with_for_update(key_share=True)
+                select(Task).where(*waiting).order_by(Task.id.desc()).limit(1).with_for_update(key_share=True)
             ).first()
             if waits is not None:
                 waits.hops = min(waits.hops, hops)
                 waits.merge(session, message, actor)
                 return waits
         only = self.session_id if agent.id == self.session_agent_id else None
-        task = Task.queue(
-            session, message, agent.id, only, taking.waits_for.get(agent.id), actor
-        )
+        task = Task.queue(session, message, agent.id, only, taking.waits_for.get(agent.id), actor)
         task.hops = hops
         return task
 
     def queue_steps(
-        self,
-        session: Session,
-        message: Message,
-        agent: Agent,
-        steps: Sequence[tuple[Agent, str]],
-        actor: str,
+        self, session: Session, message: Message, agent: Agent, steps: Sequence[tuple[Agent, str]], actor: str
     ) -> Task:
         """A task for the agent that is worked on in steps, each by its own agent; under the topic's lock.
 
@@ -80,29 +63,18 @@ class GivesWork:
             raise Invalid(steps="Give at least one step.")
         task = Task.queue(session, message, agent.id, None, None, actor)
         own = self.session_agent_id
-        planned = [
-            Step(one.id, self.session_id if one.id == own else None, check_text(words))
-            for one, words in steps
-        ]
+        planned = [Step(one.id, self.session_id if one.id == own else None, check_text(words)) for one, words in steps]
         task.add_steps(session, message, planned, actor)
         return task
 
     def lock_agents(self, session: Session, *ids: int) -> dict[int, Agent]:
         """Those whose work waits here and these, before any task is locked (the order of locks)."""
-        waiting = select(Task.agent_id).where(
-            Task.topic_id == self.id, Task.waits_its_turn()
-        )
+        waiting = select(Task.agent_id).where(Task.topic_id == self.id, Task.waits_its_turn())
         return {agent.id: agent for agent in Agent.locked(session, *ids, also=waiting)}
 
-    def advance_among(
-        self, session: Session, agents: dict[int, Agent], now: datetime
-    ) -> Task | None:
+    def advance_among(self, session: Session, agents: dict[int, Agent], now: datetime) -> Task | None:
         """Lets the next task of these agents go: one runs at a time, in order; who is away holds up nobody."""
-        which = (
-            Task.topic_id == self.id,
-            Task.waits_its_turn(),
-            Task.agent_id.in_(list(agents)),
-        )
+        which = (Task.topic_id == self.id, Task.waits_its_turn(), Task.agent_id.in_(list(agents)))
         waiting = Task.locked_where(session, *which)
         # What was begun goes on before anything new does.
         waiting.sort(key=lambda task: (task.status != TaskStatus.SUSPENDED, task.id))
@@ -111,11 +83,7 @@ class GivesWork:
         for task in waiting:
             task.advance_due_at = None
             agent = agents[task.agent_id]
-            why = (
-                "Waits until the task before it is finished."
-                if busy
-                else self._delegate(session, agent, task, now)
-            )
+            why = "Waits until the task before it is finished." if busy else self._delegate(session, agent, task, now)
             if why is None:
                 gone, busy = task, True
             elif why != task.why:
@@ -128,9 +96,7 @@ class GivesWork:
 
     def cancel(self, session: Session, task: Task, by: str, now: datetime) -> Task:
         """Ends an open task, under the topic's lock; what waits for its place may go. Raises WrongState."""
-        Agent.locked(
-            session, task.agent_id, *(step.agent_id for step in task.steps(session))
-        )
+        Agent.locked(session, task.agent_id, *(step.agent_id for step in task.steps(session)))
         [task] = Task.locked(session, [task.id])
         task.finish(session, TaskStatus.CANCELLED, f"Cancelled by {by}.", now, by)
         Task.mark_due(session, now, topic_ids=[self.id])
@@ -140,49 +106,30 @@ class GivesWork:
     def retry(self, session: Session, task: Task, by: str, now: datetime) -> Task:
         """Gives a failed or cancelled task to its agent once more, under the topic's lock. Raises WrongState."""
         if session.scalars(self._usable(task.agent_id)).first() is None:
-            raise WrongState(
-                "Its agent may no longer work here. Give the task to another one."
-            )
-        return self._again(
-            session, task, task.agent_id, ENDED_BADLY, f"Tried again by {by}.", by, now
-        )
+            raise WrongState("Its agent may no longer work here. Give the task to another one.")
+        return self._again(session, task, task.agent_id, ENDED_BADLY, f"Tried again by {by}.", by, now)
 
-    def reassign(
-        self, session: Session, task: Task, agent_id: int, by: str, now: datetime
-    ) -> Task:
+    def reassign(self, session: Session, task: Task, agent_id: int, by: str, now: datetime) -> Task:
         """Gives a task that waits, failed or was cancelled to another agent, under the topic's lock.
 
         Raises Invalid (agent_id), or WrongState while somebody works on it.
         """
         agent = session.scalars(self._usable(agent_id)).first()
         if agent is None:
-            raise Invalid(
-                agent_id=f"No agent {agent_id} may work here. Choose one of this creative's agents."
-            )
+            raise Invalid(agent_id=f"No agent {agent_id} may work here. Choose one of this creative's agents.")
         words = f"Given to {agent.handle} by {by}."
-        return self._again(
-            session, task, agent_id, (TaskStatus.QUEUED, *ENDED_BADLY), words, by, now
-        )
+        return self._again(session, task, agent_id, (TaskStatus.QUEUED, *ENDED_BADLY), words, by, now)
 
     def _usable(self, agent_id: int) -> Select[Agent]:
         return Agent.usable_in(self.creative_id).where(Agent.id == agent_id)
 
     def _again(
-        self,
-        session: Session,
-        task: Task,
-        agent_id: int,
-        allowed: Collection[str],
-        words: str,
-        by: str,
-        now: datetime,
+        self, session: Session, task: Task, agent_id: int, allowed: Collection[str], words: str, by: str, now: datetime
     ) -> Task:
         agents = self.lock_agents(session, task.agent_id, agent_id)
         [task] = Task.locked(session, [task.id])
         if task.status not in allowed:
-            raise WrongState(
-                f"This task is {task.status}. Only one that is {', '.join(allowed)} can go again."
-            )
+            raise WrongState(f"This task is {task.status}. Only one that is {', '.join(allowed)} can go again.")
         only = self.session_id if agent_id == self.session_agent_id else None
         task.try_again(session, agent_id, only, words, by)
         task.reopen_steps(session, by)
@@ -192,27 +139,15 @@ class GivesWork:
 
     def _busy(self, session: Session) -> bool:
         # A task that waits for a person's decision does not hold up the answer to it.
-        running = (
-            Task.topic_id == self.id,
-            Task.status.in_(RUNNING),
-            Task.pending_tool_call.is_(None),
-        )
+        running = (Task.topic_id == self.id, Task.status.in_(RUNNING), Task.pending_tool_call.is_(None))
         return bool(session.scalar(select(exists().where(*running))))
 
-    def _delegate(
-        self, session: Session, agent: Agent, task: Task, now: datetime
-    ) -> str | None:
+    def _delegate(self, session: Session, agent: Agent, task: Task, now: datetime) -> str | None:
         """Hands the task over; or says why that cannot be now."""
         if not agent.has_room(session, agent.max_tasks):
             return f"{agent.handle} is at work on as many tasks as it may take."
         chosen = agent.choose(session, task.only_session, now)
         if chosen is None:
             return agent.why_not(False)
-        task.delegate(
-            session,
-            chosen.token,
-            chosen.session_id,
-            chosen.registration,
-            f"Given to {agent.handle}.",
-        )
+        task.delegate(session, chosen.token, chosen.session_id, chosen.registration, f"Given to {agent.handle}.")
         return None

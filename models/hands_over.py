@@ -24,12 +24,7 @@ class HandsOver(GivesWork):
     """What follows from the names in an answer. Expects a topic."""
 
     def hand_over(
-        self: Any,
-        session: Session,
-        message: Message,
-        author: Agent,
-        task: Task | None,
-        now: datetime,
+        self: Any, session: Session, message: Message, author: Agent, task: Task | None, now: datetime
     ) -> list[Task]:
         """A task for each agent named in the answer, under the topic's lock; they go after the commit.
 
@@ -43,26 +38,18 @@ class HandsOver(GivesWork):
             if words is not None:
                 self.notice(session, words)
                 continue
-            given.append(
-                self.queue(session, message, agent, taking, author.handle, hops)
-            )
+            given.append(self.queue(session, message, agent, taking, author.handle, hops))
         if given:
             Task.mark_due(session, now, topic_ids=[self.id])
         return given
 
 
-def _cut(
-    session: Session, task: Task | None, hops: int, author: Agent, named: Agent
-) -> str | None:
+def _cut(session: Session, task: Task | None, hops: int, author: Agent, named: Agent) -> str | None:
     """Why this hand-over is one too many; None when it is not."""
     if hops > MOST_HOPS:
-        return sentences.CHAIN_CUT.format(
-            agent=author.handle, named=named.handle, times=MOST_HOPS
-        )
+        return sentences.CHAIN_CUT.format(agent=author.handle, named=named.handle, times=MOST_HOPS)
     if _times(session, task, {author.id, named.id}) >= MOST_OF_A_PAIR:
-        return sentences.PAIR_CUT.format(
-            agent=author.handle, named=named.handle, times=MOST_OF_A_PAIR
-        )
+        return sentences.PAIR_CUT.format(agent=author.handle, named=named.handle, times=MOST_OF_A_PAIR)
     return None
 
 
@@ -72,7 +59,5 @@ def _times(session: Session, task: Task | None, pair: set[int]) -> int:
     while task is not None and task.hops > 0 and task.message_id is not None:
         message = session.get_one(Message, task.message_id)
         times += {message.agent_id, task.agent_id} == pair
-        task = (
-            session.get(Task, message.task_id) if message.task_id is not None else None
-        )
+        task = session.get(Task, message.task_id) if message.task_id is not None else None
     return times

@@ -32,48 +32,30 @@ class HasSteps:
     suspended_for: Any
     why: Any
 
-    def add_steps(
-        self: Any, session: Session, message: Any, steps: Sequence[Step], actor: str
-    ) -> None:
+    def add_steps(self: Any, session: Session, message: Any, steps: Sequence[Step], actor: str) -> None:
         """Makes the steps of a task just queued; the first may go, each other waits for the one before it."""
         for number, step in enumerate(steps, 1):
             why = sentences.WAITS_FOR_STEP if number > 1 else None
-            child = type(self).queue(
-                session, message, step.agent_id, step.only_session, why, actor
-            )
+            child = type(self).queue(session, message, step.agent_id, step.only_session, why, actor)
             child.parent_id, child.position, child.content = self.id, number, step.text
         self._under_way(session, 1, len(steps))
 
     def steps(self, session: Session) -> list[Any]:
         """Its steps in their order; none for most tasks."""
         kind: Any = type(self)
-        return list(
-            session.scalars(
-                select(kind).where(kind.parent_id == self.id).order_by(kind.position)
-            )
-        )
+        return list(session.scalars(select(kind).where(kind.parent_id == self.id).order_by(kind.position)))
 
     def ended(self: Any, session: Session, had_steps: bool, now: datetime) -> None:
         """What follows when it has ended: for its own steps, and for the task it is a step of (locked with it)."""
         if had_steps:
-            for step in type(self).locked(
-                session, [step.id for step in self.steps(session) if step.is_open]
-            ):
-                step.finish(
-                    session, TaskStatus.CANCELLED, sentences.PARENT_ENDED, now, "hub"
-                )
-        parent = (
-            None
-            if self.parent_id is None
-            else session.get_one(type(self), self.parent_id)
-        )
+            for step in type(self).locked(session, [step.id for step in self.steps(session) if step.is_open]):
+                step.finish(session, TaskStatus.CANCELLED, sentences.PARENT_ENDED, now, "hub")
+        parent = None if self.parent_id is None else session.get_one(type(self), self.parent_id)
         if parent is None or not parent.is_open:
             return
         count = len(parent.steps(session))
         if self.status != TaskStatus.DONE:
-            why = sentences.STEP_FAILED.format(
-                number=self.position, count=count, why=self.why or self.status
-            )
+            why = sentences.STEP_FAILED.format(number=self.position, count=count, why=self.why or self.status)
             parent.finish(session, TaskStatus.FAILED, why, now, "hub")
         elif self.position == count:
             parent.finish(session, TaskStatus.DONE, None, now, "hub")
@@ -85,27 +67,13 @@ class HasSteps:
         if self.parent_id is not None:
             [parent] = type(self).locked(session, [self.parent_id])
             if not parent.is_open:
-                parent.try_again(
-                    session,
-                    parent.agent_id,
-                    parent.only_session,
-                    "A step of it was tried again.",
-                    actor,
-                )
+                parent.try_again(session, parent.agent_id, parent.only_session, "A step of it was tried again.", actor)
                 parent.reopen_steps(session, actor)
             return
         steps = self.steps(session)
         undone = [step for step in steps if step.status != TaskStatus.DONE]
-        for step in type(self).locked(
-            session, [step.id for step in undone if not step.is_open]
-        ):
-            step.try_again(
-                session,
-                step.agent_id,
-                step.only_session,
-                sentences.WAITS_FOR_STEP,
-                actor,
-            )
+        for step in type(self).locked(session, [step.id for step in undone if not step.is_open]):
+            step.try_again(session, step.agent_id, step.only_session, sentences.WAITS_FOR_STEP, actor)
         if undone:
             self._under_way(session, undone[0].position, len(steps))
 

@@ -46,21 +46,7 @@ LANGUAGES = {
     **dict.fromkeys(("diff", "patch", "udiff"), "diff"),
     **dict.fromkeys(("docker", "dockerfile"), "docker"),
     **dict.fromkeys(("json", "jsonc", "json5"), "json"),
-    **{
-        name: name
-        for name in (
-            "c",
-            "css",
-            "html",
-            "java",
-            "lua",
-            "php",
-            "sql",
-            "swift",
-            "toml",
-            "xml",
-        )
-    },
+    **{name: name for name in ("c", "css", "html", "java", "lua", "php", "sql", "swift", "toml", "xml")},
 }
 
 
@@ -76,10 +62,7 @@ def highlighted(code: str, language: str, until: float) -> str:
         (shown, html.escape("".join(text for _, text in run)))
         for shown, run in groupby(_words(code, name, until), key=lambda word: word[0])
     )
-    return "".join(
-        f'<span class="{shown}">{text}</span>' if shown else text
-        for shown, text in runs
-    )
+    return "".join(f'<span class="{shown}">{text}</span>' if shown else text for shown, text in runs)
 
 
 def _words(code: str, name: str, until: float) -> Iterator[tuple[str, str]]:

@@ -2,16 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    String,
-    delete,
-    func,
-    select,
-)
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -29,14 +20,10 @@ class IdempotencyKey(Base):
     """
 
     __tablename__ = "idempotency_keys"
-    __table_args__ = (
-        Index("uq_idempotency_keys_token_id_key", "token_id", "key", unique=True),
-    )
+    __table_args__ = (Index("uq_idempotency_keys_token_id_key", "token_id", "key", unique=True),)
 
     id: Mapped[Id]
-    token_id: Mapped[int] = mapped_column(
-        ForeignKey("access_tokens.id", ondelete="CASCADE")
-    )
+    token_id: Mapped[int] = mapped_column(ForeignKey("access_tokens.id", ondelete="CASCADE"))
     key: Mapped[str] = mapped_column(String(255))
     request_digest: Mapped[str] = mapped_column(String(64))
     status: Mapped[int | None] = mapped_column(Integer)
@@ -44,9 +31,7 @@ class IdempotencyKey(Base):
     created_at: Mapped[Born]
 
     @classmethod
-    def claim(
-        cls, session: Session, token_id: int, key: str, digest: str, now: datetime
-    ) -> "IdempotencyKey | None":
+    def claim(cls, session: Session, token_id: int, key: str, digest: str, now: datetime) -> "IdempotencyKey | None":
         """None: this request is the first and may run. A row: its answer is to be given again.
 
         Raises Invalid when the key was used for another request, Conflict while the first one still runs.
@@ -55,41 +40,20 @@ class IdempotencyKey(Base):
             raise Invalid("Idempotency-Key: give 1 to 255 printable characters.")
         name = func.hashtextextended(f"idempotency {token_id} {key}", 0)
         if not session.scalar(select(func.pg_try_advisory_xact_lock(name))):
-            raise Conflict(
-                "The first request with this Idempotency-Key is still running."
-            )
-        found = session.scalars(
-            select(cls).where(cls.token_id == token_id, cls.key == key)
-        ).first()
+            raise Conflict("The first request with this Idempotency-Key is still running.")
+        found = session.scalars(select(cls).where(cls.token_id == token_id, cls.key == key)).first()
         if found is None or found.created_at < now - KEPT:
             return None
         if found.request_digest != digest:
-            raise Invalid(
-                "Idempotency-Key: this key was used for another request. Use a new one."
-            )
+            raise Invalid("Idempotency-Key: this key was used for another request. Use a new one.")
         return found
 
     @classmethod
-    def answered(
-        cls,
-        session: Session,
-        token_id: int,
-        key: str,
-        digest: str,
-        status: int,
-        body: bytes,
-    ) -> None:
+    def answered(cls, session: Session, token_id: int, key: str, digest: str, status: int, body: bytes) -> None:
         """Keeps what was answered, for a day from now; under the claim."""
-        row = {
-            "request_digest": digest,
-            "status": status,
-            "body": body,
-            "created_at": func.now(),
-        }
+        row = {"request_digest": digest, "status": status, "body": body, "created_at": func.now()}
         new = insert(cls).values(token_id=token_id, key=key, **row)
-        session.execute(
-            new.on_conflict_do_update(index_elements=["token_id", "key"], set_=row)
-        )
+        session.execute(new.on_conflict_do_update(index_elements=["token_id", "key"], set_=row))
 
     @classmethod
     def forget_old(cls, session: Session, now: datetime) -> int:

@@ -51,9 +51,7 @@ def asked(user: User | None) -> Select[*tuple[Any, ...]]:
             PermissionRequest.decided_at,
             PermissionRequest.expires_at,
             PermissionRequest.created_at,
-            (
-                false() if user is None else PermissionRequest.id.in_(_open_of(user))
-            ).label("mine"),
+            (false() if user is None else PermissionRequest.id.in_(_open_of(user))).label("mine"),
         )
         .join(Agent, Agent.id == PermissionRequest.agent_id)
         .join(Topic, Topic.id == PermissionRequest.topic_id)
@@ -63,51 +61,32 @@ def asked(user: User | None) -> Select[*tuple[Any, ...]]:
 
 def waiting(user: User) -> Select[*tuple[Any, ...]]:
     """What waits for this person, the oldest first."""
-    return (
-        asked(user)
-        .where(PermissionRequest.id.in_(_open_of(user)))
-        .order_by(PermissionRequest.id)
-    )
+    return asked(user).where(PermissionRequest.id.in_(_open_of(user))).order_by(PermissionRequest.id)
 
 
-def over(
-    user: User, statuses: Collection[str], before: int | None = None
-) -> Select[*tuple[Any, ...]]:
+def over(user: User, statuses: Collection[str], before: int | None = None) -> Select[*tuple[Any, ...]]:
     """What this person decided or could have decided and is now in one of these states, the newest first."""
     theirs = PermissionRequest.inbox_of(user).with_only_columns(PermissionRequest.id)
-    found = asked(None).where(
-        PermissionRequest.id.in_(theirs), PermissionRequest.status.in_(list(statuses))
-    )
+    found = asked(None).where(PermissionRequest.id.in_(theirs), PermissionRequest.status.in_(list(statuses)))
     if before is not None:
         found = found.where(PermissionRequest.id < before)
     return found.order_by(PermissionRequest.id.desc())
 
 
-def by_message(
-    session: Session, user: User | None, message_ids: Sequence[int]
-) -> dict[int, Row[Any]]:
+def by_message(session: Session, user: User | None, message_ids: Sequence[int]) -> dict[int, Row[Any]]:
     """What was asked by these messages."""
     found = asked(user).where(PermissionRequest.message_id.in_(list(message_ids)))
     return {row.message_id: row for row in session.execute(found)}
 
 
-def by_ids(
-    session: Session, user: User | None, ids: Sequence[int]
-) -> dict[int, Row[Any]]:
+def by_ids(session: Session, user: User | None, ids: Sequence[int]) -> dict[int, Row[Any]]:
     """These, as this person sees them."""
-    return {
-        row.id: row
-        for row in session.execute(
-            asked(user).where(PermissionRequest.id.in_(list(ids)))
-        )
-    }
+    return {row.id: row for row in session.execute(asked(user).where(PermissionRequest.id.in_(list(ids))))}
 
 
 def inputs(session: Session, ids: Sequence[int]) -> dict[int, Any]:
     """The whole inputs of these, by id."""
-    query = select(PermissionRequest.id, PermissionRequest.input).where(
-        PermissionRequest.id.in_(list(ids))
-    )
+    query = select(PermissionRequest.id, PermissionRequest.input).where(PermissionRequest.id.in_(list(ids)))
     return dict(session.execute(query).tuples().all())
 
 
@@ -119,15 +98,9 @@ def count(session: Session, user: User) -> int:
 
 def asking(session: Session, user: User) -> set[int]:
     """The agents that ask this person something."""
-    return set(
-        session.scalars(
-            _open_of(user).with_only_columns(PermissionRequest.agent_id).distinct()
-        )
-    )
+    return set(session.scalars(_open_of(user).with_only_columns(PermissionRequest.agent_id).distinct()))
 
 
 def _open_of(user: User) -> Select[Any]:
-    mine = PermissionRequest.inbox_of(user).where(
-        PermissionRequest.status == ApprovalStatus.PENDING
-    )
+    mine = PermissionRequest.inbox_of(user).where(PermissionRequest.status == ApprovalStatus.PENDING)
     return mine.with_only_columns(PermissionRequest.id)

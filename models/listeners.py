@@ -34,55 +34,33 @@ class Listeners:
     why: str | None = None
 
 
-def listeners(
-    session: Session, topic: Place, text: str, author: str, now: datetime
-) -> Listeners:
+def listeners(session: Session, topic: Place, text: str, author: str, now: datetime) -> Listeners:
     """Who would take this text now. A named agent that is away takes it into its queue."""
     usable = list(session.scalars(Agent.usable_in(topic.creative_id).limit(1000)))
     live = _live_sessions(session, [agent.id for agent in usable], now)
-    chosen = mentioned(text, usable) or [
-        agent for agent in usable if agent.id == topic.primary_agent_id
-    ]
+    chosen = mentioned(text, usable) or [agent for agent in usable if agent.id == topic.primary_agent_id]
     if not chosen:
-        chosen = _by_expression(
-            session,
-            topic,
-            text,
-            author,
-            [agent for agent in usable if agent.id in live],
-        )
+        chosen = _by_expression(session, topic, text, author, [agent for agent in usable if agent.id in live])
     if not chosen:
         return Listeners(why=_why_nobody(usable))
-    waits = {
-        agent.id: _waits_for(agent, topic, live.get(agent.id, set()))
-        for agent in chosen
-    }
+    waits = {agent.id: _waits_for(agent, topic, live.get(agent.id, set())) for agent in chosen}
     return Listeners(sorted(chosen, key=lambda agent: agent.id), waits)
 
 
-def called(
-    session: Session, topic: Place, text: str, author: Agent, now: datetime
-) -> Listeners:
+def called(session: Session, topic: Place, text: str, author: Agent, now: datetime) -> Listeners:
     """Whom an agent calls by name in its answer: nobody else takes what an agent says."""
     usable = [
-        agent
-        for agent in session.scalars(Agent.usable_in(topic.creative_id).limit(1000))
-        if agent.id != author.id
+        agent for agent in session.scalars(Agent.usable_in(topic.creative_id).limit(1000)) if agent.id != author.id
     ]
     chosen = mentioned(text, usable)
     if not chosen:
         return Listeners()
     live = _live_sessions(session, [agent.id for agent in chosen], now)
-    waits = {
-        agent.id: _waits_for(agent, topic, live.get(agent.id, set()))
-        for agent in chosen
-    }
+    waits = {agent.id: _waits_for(agent, topic, live.get(agent.id, set())) for agent in chosen}
     return Listeners(sorted(chosen, key=lambda agent: agent.id), waits)
 
 
-def _live_sessions(
-    session: Session, ids: list[int], now: datetime
-) -> dict[int, set[str | None]]:
+def _live_sessions(session: Session, ids: list[int], now: datetime) -> dict[int, set[str | None]]:
     rows = select(AgentSubscription.agent_id, AgentSubscription.session_id).where(
         AgentSubscription.agent_id.in_(ids), AgentSubscription.live(now)
     )
@@ -92,9 +70,7 @@ def _live_sessions(
     return live
 
 
-def _by_expression(
-    session: Session, topic: Place, text: str, author: str, routable: list[Agent]
-) -> list[Agent]:
+def _by_expression(session: Session, topic: Place, text: str, author: str, routable: list[Agent]) -> list[Agent]:
     asking = [agent for agent in routable if agent.routing_expression]
     if not asking:
         return []
@@ -106,9 +82,7 @@ def _by_expression(
     }
     accepts = []
     for agent in asking:
-        if routing.accepts(
-            agent.routing_expression or "", {**facts, "agent": {"name": agent.handle}}
-        ):
+        if routing.accepts(agent.routing_expression or "", {**facts, "agent": {"name": agent.handle}}):
             accepts.append(agent)
     return accepts
 
@@ -116,11 +90,7 @@ def _by_expression(
 def _waits_for(agent: Agent, topic: Place, sessions: set[str | None]) -> str | None:
     if not sessions:
         return f"{agent.handle} is not connected."
-    if (
-        topic.session_id is not None
-        and agent.id == topic.session_agent_id
-        and topic.session_id not in sessions
-    ):
+    if topic.session_id is not None and agent.id == topic.session_agent_id and topic.session_id not in sessions:
         return f"The session of {agent.handle} that this topic belongs to is not connected."
     return None
 

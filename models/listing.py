@@ -27,11 +27,7 @@ MOST_EVENTS = 200
 
 
 def page(
-    session: Session,
-    query: Select[*tuple[Any, ...]],
-    id: ColumnElement[int] | Any,
-    limit: int,
-    after: int | None,
+    session: Session, query: Select[*tuple[Any, ...]], id: ColumnElement[int] | Any, limit: int, after: int | None
 ) -> tuple[Sequence[Row[*tuple[Any, ...]]], int | None]:
     """The newest `limit` rows, or those behind the one with the id `after`; and the id to ask with for more."""
     if after is not None:
@@ -42,13 +38,8 @@ def page(
 
 def creatives(user: User) -> Select[*tuple[Any, ...]]:
     """The creatives a person may read, with the right held there."""
-    mine = (CreativeShare.creative_id == Creative.id) & (
-        CreativeShare.user_id == user.id
-    )
-    level = case(
-        (Creative.owner_id == user.id, literal(Level.ADMIN.value)),
-        else_=CreativeShare.level,
-    )
+    mine = (CreativeShare.creative_id == Creative.id) & (CreativeShare.user_id == user.id)
+    level = case((Creative.owner_id == user.id, literal(Level.ADMIN.value)), else_=CreativeShare.level)
     return (
         select(
             Creative.id,
@@ -85,11 +76,7 @@ def topics(user: User) -> Select[*tuple[Any, ...]]:
     """The topics a person may read, with how much in them is new to that person (100 at most)."""
     mine = (TopicRead.topic_id == Topic.id) & (TopicRead.user_id == user.id)
     seen = func.coalesce(TopicRead.message_id, 0)
-    newer = (
-        select(Message.id)
-        .where(later_in(Message, Topic.id, seen))
-        .order_by(*oldest_first(Message))
-    )
+    newer = select(Message.id).where(later_in(Message, Topic.id, seen)).order_by(*oldest_first(Message))
     some = newer.limit(MOST_UNREAD).correlate(Topic, TopicRead).subquery()
     counted = select(func.count()).select_from(some).scalar_subquery()
     unread = case((Topic.last_message_id > seen, counted), else_=0)
@@ -132,21 +119,13 @@ def tasks(user: User) -> Select[*tuple[Any, ...]]:
 
 def approvals(user: User) -> Select[*tuple[Any, ...]]:
     """What a person may decide, or could have decided, with who did: rows of the request and its id."""
-    mine = PermissionRequest.inbox_of(user).options(
-        joinedload(PermissionRequest.decided_by)
-    )
+    mine = PermissionRequest.inbox_of(user).options(joinedload(PermissionRequest.decided_by))
     return mine.add_columns(PermissionRequest.id)
 
 
-def timelines(
-    session: Session, task_ids: Sequence[int]
-) -> dict[int, list[Row[*tuple[Any, ...]]]]:
+def timelines(session: Session, task_ids: Sequence[int]) -> dict[int, list[Row[*tuple[Any, ...]]]]:
     """What happened to each of these tasks, oldest first (the newest 200)."""
-    place = (
-        func.row_number()
-        .over(partition_by=TaskEvent.task_id, order_by=TaskEvent.id.desc())
-        .label("place")
-    )
+    place = func.row_number().over(partition_by=TaskEvent.task_id, order_by=TaskEvent.id.desc()).label("place")
     ranked = select(TaskEvent, place).where(TaskEvent.task_id.in_(task_ids)).subquery()
     events = select(ranked).where(ranked.c.place <= MOST_EVENTS).order_by(ranked.c.id)
     found: dict[int, list[Row[*tuple[Any, ...]]]] = {}
@@ -171,9 +150,7 @@ def agents(user: User) -> Select[*tuple[Any, ...]]:
     )
 
 
-def sessions(
-    session: Session, agent_ids: Sequence[int], now: datetime
-) -> dict[int, list[Row[*tuple[Any, ...]]]]:
+def sessions(session: Session, agent_ids: Sequence[int], now: datetime) -> dict[int, list[Row[*tuple[Any, ...]]]]:
     """The sessions of each of these agents, oldest first, with their labels and whether they are live."""
     own = (AgentSession.agent_id == AgentSubscription.agent_id) & (
         AgentSession.session_id == AgentSubscription.session_id

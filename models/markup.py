@@ -22,33 +22,13 @@ from models.highlight import CLASSES, highlighted
 
 VERSION = 1  # raise it when the same text would come out differently
 MAX_CHARACTERS = 65_536  # longer text is shown as it was written
-MAX_HIGHLIGHTED = (
-    20_480  # characters of code in one message; the rest is shown without colours
-)
+MAX_HIGHLIGHTED = 20_480  # characters of code in one message; the rest is shown without colours
 HIGHLIGHT_SECONDS = 0.1  # of work for one message; 20 KB of real code take 0.03
 MAX_MARKS = 10_000  # signs of Markdown and line ends; more of them would stop every socket for half a second and longer
-MAX_CELLS = (
-    20_000  # of tables, at the most that their widest row times all lines could make
-)
+MAX_CELLS = 20_000  # of tables, at the most that their widest row times all lines could make
 MAX_NESTING = 20  # deeper quotes and lists are shown as they were written
 
-TAGS = {
-    "a",
-    "blockquote",
-    "br",
-    "code",
-    "div",
-    "em",
-    "hr",
-    "li",
-    "ol",
-    "p",
-    "pre",
-    "s",
-    "span",
-    "strong",
-    "ul",
-}
+TAGS = {"a", "blockquote", "br", "code", "div", "em", "hr", "li", "ol", "p", "pre", "s", "span", "strong", "ul"}
 TABLE_TAGS = {"table", "tbody", "td", "th", "thead", "tr"}
 ALIGNED = {"text-align:right": "right", "text-align:center": "center"}
 ALLOWED_CLASSES = {
@@ -66,10 +46,7 @@ _cleaner = nh3.Cleaner(
     tags=TAGS | TABLE_TAGS,
     attributes={"*": set(), "a": {"href"}, "ol": {"start"}},
     allowed_classes=ALLOWED_CLASSES,
-    set_tag_attribute_values={
-        "pre": {"tabindex": "0"},
-        "div": {"tabindex": "0"},
-    },  # what scrolls takes the focus
+    set_tag_attribute_values={"pre": {"tabindex": "0"}, "div": {"tabindex": "0"}},  # what scrolls takes the focus
     url_schemes={"http", "https", "mailto"},
     url_relative="deny",
     link_rel="nofollow noopener noreferrer",
@@ -84,17 +61,12 @@ def render(text: str, mentions: Collection[str] = (), addresses: bool = True) ->
     text = text.encode("utf-8", "replace").decode()
     if len(text) > MAX_CHARACTERS or _is_costly(text):
         return _as_written(text)
-    environment: dict[str, Any] = {
-        "finder": _finder(mentions) if addresses else NOTHING,
-        "left": MAX_HIGHLIGHTED,
-    }
+    environment: dict[str, Any] = {"finder": _finder(mentions) if addresses else NOTHING, "left": MAX_HIGHLIGHTED}
     tokens = _markdown.parse(text, environment)
     if any(token.nesting == 1 and token.level >= MAX_NESTING - 1 for token in tokens):
         return _as_written(text)
     environment["until"] = time.thread_time() + HIGHLIGHT_SECONDS
-    return _cleaner.clean(
-        _markdown.renderer.render(tokens, _markdown.options, environment)
-    )
+    return _cleaner.clean(_markdown.renderer.render(tokens, _markdown.options, environment))
 
 
 def inert(text: str) -> str:
@@ -137,14 +109,9 @@ def _as_written(text: str) -> str:
 def _finder(mentions: Iterable[str]) -> re.Pattern[str]:
     """Finds addresses, and names behind an @ (longest first; @scout. is one, @scouts is not)."""
     names = sorted({name for name in mentions if name}, key=len, reverse=True)
-    whole = [
-        re.escape(name) + (r"(?!\w|-\w)" if re.search(r"\w$", name) else "")
-        for name in names
-    ]
+    whole = [re.escape(name) + (r"(?!\w|-\w)" if re.search(r"\w$", name) else "") for name in names]
     called = rf"|(?<![\w@./-])@(?:{'|'.join(whole)})" if whole else ""
-    return re.compile(
-        rf"(?i)(?<!\w)(?P<address>https?://[^\s<>\"\x60]{{1,2000}}){called}"
-    )
+    return re.compile(rf"(?i)(?<!\w)(?P<address>https?://[^\s<>\"\x60]{{1,2000}}){called}")
 
 
 def _shape(state: StateCore) -> None:
@@ -188,74 +155,34 @@ def _trimmed(address: str) -> str:
     return shorter
 
 
-def _mention(
-    self: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: OptionsDict,
-    env: Any,
-) -> str:
+def _mention(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
     return f'<span class="mention">{html.escape(tokens[index].content)}</span>'
 
 
-def _address(
-    self: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: OptionsDict,
-    env: Any,
-) -> str:
+def _address(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
     address = html.escape(tokens[index].content)
     return f'<a href="{address}">{address}</a>'
 
 
-def _code(
-    self: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: OptionsDict,
-    env: Any,
-) -> str:
+def _code(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
     token = tokens[index]
     language = token.info.split(maxsplit=1)[0] if token.info.strip() else ""
     env["left"] -= len(token.content)
-    shown = (
-        html.escape(token.content)
-        if env["left"] < 0
-        else highlighted(token.content, language, env["until"])
-    )
+    shown = html.escape(token.content) if env["left"] < 0 else highlighted(token.content, language, env["until"])
     return f'<pre class="hl"><code>{shown}</code></pre>\n'
 
 
-def _image(
-    self: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: OptionsDict,
-    env: Any,
-) -> str:
+def _image(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
     """A picture from elsewhere would tell its host who reads; it is shown as a link."""
     address = str(tokens[index].attrs.get("src", ""))
     return f'<a href="{html.escape(address)}">{html.escape(tokens[index].content or address)}</a>'
 
 
-def _table_open(
-    self: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: OptionsDict,
-    env: Any,
-) -> str:
+def _table_open(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
     return '<div class="wide"><table>\n'
 
 
-def _table_close(
-    self: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: OptionsDict,
-    env: Any,
-) -> str:
+def _table_close(self: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: Any) -> str:
     return "</table></div>\n"
 
 
@@ -268,24 +195,10 @@ class _Markdown(MarkdownIt):
 def _parser() -> MarkdownIt:
     options = {"html": False, "breaks": True, "maxNesting": MAX_NESTING}
     # Without reference links: a few of them, called often, make hundreds of megabytes out of a page.
-    parser = (
-        _Markdown("commonmark", options)
-        .enable(["table", "strikethrough"])
-        .disable("reference")
-    )
+    parser = _Markdown("commonmark", options).enable(["table", "strikethrough"]).disable("reference")
     parser.core.ruler.push("shape", _shape)
-    rules = {
-        "fence": _code,
-        "code_block": _code,
-        "image": _image,
-        "address": _address,
-        "mention": _mention,
-    }
-    for name, rule in {
-        **rules,
-        "table_open": _table_open,
-        "table_close": _table_close,
-    }.items():
+    rules = {"fence": _code, "code_block": _code, "image": _image, "address": _address, "mention": _mention}
+    for name, rule in {**rules, "table_open": _table_open, "table_close": _table_close}.items():
         parser.add_render_rule(name, rule)
     return parser
 

@@ -32,9 +32,7 @@ def change_role(session: Session, user: User, role: str) -> None:
         raise Invalid(role=f"Choose one of the roles {', '.join(Role)}.")
     if role != Role.ADMIN:
         _keep_an_admin(session, user)
-    if (
-        user.role == Role.ADMIN != role
-    ):  # who may no longer invite has not invited either
+    if user.role == Role.ADMIN != role:  # who may no longer invite has not invited either
         OneTimeLink.end_open(session, user.id)
     user.role = role
     broadcast(session, user.stream, "rights")
@@ -43,18 +41,11 @@ def change_role(session: Session, user: User, role: str) -> None:
 def loss(session: Session, user: User, now: datetime) -> Loss:
     """What would be lost if the person were removed now."""
     mine = select(Agent.id).where(Agent.owner_id == user.id, Agent.removed_at.is_(None))
-    tasks = select(func.count()).where(
-        Task.agent_id.in_(mine), Task.finished_at.is_(None)
-    )
-    creatives = select(func.count()).where(
-        Creative.owner_id == user.id, Creative.is_inbox.is_(False)
-    )
+    tasks = select(func.count()).where(Task.agent_id.in_(mine), Task.finished_at.is_(None))
+    creatives = select(func.count()).where(Creative.owner_id == user.id, Creative.is_inbox.is_(False))
     valid = [token for token in AccessToken.of(session, user) if token.is_valid(now)]
     return Loss(
-        len(session.scalars(mine).all()),
-        session.scalar(tasks) or 0,
-        len(valid),
-        session.scalar(creatives) or 0,
+        len(session.scalars(mine).all()), session.scalar(tasks) or 0, len(valid), session.scalar(creatives) or 0
     )
 
 
@@ -65,13 +56,9 @@ def remove(session: Session, user: User, now: datetime) -> None:
     admin.
     """
     _keep_an_admin(session, user)
-    mine = session.scalars(
-        select(Agent.id).where(Agent.owner_id == user.id, Agent.removed_at.is_(None))
-    )
+    mine = session.scalars(select(Agent.id).where(Agent.owner_id == user.id, Agent.removed_at.is_(None)))
     for agent in Agent.locked(session, *mine):
-        session.execute(
-            delete(AgentSubscription).where(AgentSubscription.agent_id == agent.id)
-        )
+        session.execute(delete(AgentSubscription).where(AgentSubscription.agent_id == agent.id))
         agent.leave(session, None, now)
         agent.removed_at = now
     OneTimeLink.end_open(session, user.id)
@@ -85,12 +72,6 @@ def remove(session: Session, user: User, now: datetime) -> None:
 
 def _keep_an_admin(session: Session, user: User) -> None:
     """Under the locks of all admins, so that two cannot make each other the last."""
-    admins = (
-        select(User.id)
-        .where(User.role == Role.ADMIN, User.removed_at.is_(None))
-        .order_by(User.id)
-    )
+    admins = select(User.id).where(User.role == Role.ADMIN, User.removed_at.is_(None)).order_by(User.id)
     if list(session.scalars(admins.with_for_update(key_share=True))) == [user.id]:
-        raise WrongState(
-            f"{user.name} is the only admin here. Make somebody else an admin first."
-        )
+        raise WrongState(f"{user.name} is the only admin here. Make somebody else an admin first.")

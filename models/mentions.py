@@ -21,11 +21,7 @@ T = TypeVar("T", bound=Named)
 def mentioned(text: str, candidates: Iterable[T]) -> list[T]:
     """The candidates named in the text, each once, in the order of their naming. The longest name wins."""
     names = sorted(
-        (
-            (name.casefold(), candidate)
-            for candidate in candidates
-            for name in (candidate.handle, candidate.name)
-        ),
+        ((name.casefold(), candidate) for candidate in candidates for name in (candidate.handle, candidate.name)),
         key=lambda pair: -len(pair[0]),
     )
     text = CODE.sub(" ", text).casefold()
@@ -33,9 +29,7 @@ def mentioned(text: str, candidates: Iterable[T]) -> list[T]:
     for at in AT.finditer(text):
         start = at.end()
         for name, candidate in names:
-            if text.startswith(name, start) and not _goes_on(
-                text, start + len(name), name
-            ):
+            if text.startswith(name, start) and not _goes_on(text, start + len(name), name):
                 if candidate not in found:
                     found.append(candidate)
                 break

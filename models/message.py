@@ -3,16 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    ForeignKey,
-    Index,
-    SmallInteger,
-    String,
-    Text,
-    text,
-)
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born, Id
@@ -50,12 +41,7 @@ class Message(Base):
     __table_args__ = (
         Index("ix_messages_topic_id_id", "topic_id", "id"),
         Index(
-            "uq_messages_once",
-            "topic_id",
-            "user_id",
-            "once",
-            unique=True,
-            postgresql_where=text("once IS NOT NULL"),
+            "uq_messages_once", "topic_id", "user_id", "once", unique=True, postgresql_where=text("once IS NOT NULL")
         ),
         CheckConstraint("user_id IS NULL OR agent_id IS NULL", name="one_author"),
     )
@@ -125,7 +111,5 @@ def check_text(text: str) -> str:
     if not text.strip():
         raise Invalid(text="Write something: the text is blank.")
     if len(text) > TEXT_LIMIT:
-        raise Invalid(
-            text=f"Shorten the text to {TEXT_LIMIT:,} characters; it has {len(text):,}."
-        )
+        raise Invalid(text=f"Shorten the text to {TEXT_LIMIT:,} characters; it has {len(text):,}.")
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -6,18 +6,7 @@ One statement each, however many rows there are.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Row,
-    Select,
-    and_,
-    case,
-    exists,
-    func,
-    or_,
-    select,
-    true,
-)
+from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from models.agent import Agent
@@ -45,36 +34,15 @@ def topic_at() -> ColumnElement[datetime]:
 
 def topics(user_id: int, archived: bool = False) -> Select[*tuple[Any, ...]]:
     """Readable topics, those with the newest activity (`at`) first; `unread` stops at MOST_COUNTED."""
-    mine = (
-        select(TopicRead.message_id, TopicRead.topic_id)
-        .where(TopicRead.user_id == user_id)
-        .subquery()
-    )
+    mine = select(TopicRead.message_id, TopicRead.topic_id).where(TopicRead.user_id == user_id).subquery()
     read = func.coalesce(mine.c.message_id, 0)
     inner = aliased(Message)
-    newer = (
-        select(inner.id)
-        .where(later_in(inner, Topic.id, read))
-        .order_by(*oldest_first(inner))
-        .limit(MOST_COUNTED)
-    )
-    counted = (
-        select(func.count())
-        .select_from(newer.correlate(Topic, mine).subquery())
-        .scalar_subquery()
-    )
+    newer = select(inner.id).where(later_in(inner, Topic.id, read)).order_by(*oldest_first(inner)).limit(MOST_COUNTED)
+    counted = select(func.count()).select_from(newer.correlate(Topic, mine).subquery()).scalar_subquery()
     unread = case((Topic.last_message_id > read, counted), else_=0)
-    put_away = (
-        Topic.archived_at.is_not(None) if archived else Topic.archived_at.is_(None)
-    )
+    put_away = Topic.archived_at.is_not(None) if archived else Topic.archived_at.is_(None)
     return (
-        select(
-            Topic.id,
-            Topic.name,
-            Topic.last_message_id,
-            topic_at().label("at"),
-            unread.label("unread"),
-        )
+        select(Topic.id, Topic.name, Topic.last_message_id, topic_at().label("at"), unread.label("unread"))
         .outerjoin(Message, Message.id == Topic.last_message_id)
         .outerjoin(mine, mine.c.topic_id == Topic.id)
         .where(Topic.creative_id.in_(Creative.readable_by(user_id)), put_away)
@@ -82,9 +50,7 @@ def topics(user_id: int, archived: bool = False) -> Select[*tuple[Any, ...]]:
     )
 
 
-def topics_in_full(
-    user_id: int, archived: bool = False, within: int | None = None
-) -> Select[*tuple[Any, ...]]:
+def topics_in_full(user_id: int, archived: bool = False, within: int | None = None) -> Select[*tuple[Any, ...]]:
     """`topics` with where each is, its agent, what was said last, and whether an agent works on something there.
 
     `within`: only those of this creative.
@@ -99,9 +65,7 @@ def topics_in_full(
             Agent.handle.label("agent_name"),
             func.left(Message.html, LAST_HTML).label("last_html"),
             Topic.primary_agent_id,
-            func.coalesce(speaker.name, spoken.handle, "Switchyard").label(
-                "last_author"
-            ),
+            func.coalesce(speaker.name, spoken.handle, "Switchyard").label("last_author"),
             working.label("working"),
         )
         .join(Creative, Creative.id == Topic.creative_id)
@@ -117,16 +81,10 @@ def creatives(user_id: int) -> Select[*tuple[Any, ...]]:
     topics   how many are open in it
     people   with how many people it is shared
     """
-    mine = and_(
-        CreativeShare.creative_id == Creative.id, CreativeShare.user_id == user_id
-    )
+    mine = and_(CreativeShare.creative_id == Creative.id, CreativeShare.user_id == user_id)
     share = aliased(CreativeShare)
-    open_ = select(func.count()).where(
-        Topic.creative_id == Creative.id, Topic.archived_at.is_(None)
-    )
-    people = select(func.count()).where(
-        share.creative_id == Creative.id, share.user_id.is_not(None)
-    )
+    open_ = select(func.count()).where(Topic.creative_id == Creative.id, Topic.archived_at.is_(None))
+    people = select(func.count()).where(share.creative_id == Creative.id, share.user_id.is_not(None))
     return (
         select(
             Creative.id,
@@ -148,15 +106,11 @@ def creatives(user_id: int) -> Select[*tuple[Any, ...]]:
 def writable_creatives(user_id: int) -> Select[*tuple[Any, ...]]:
     """Creatives, inboxes left out, in which the person may make topics and write: `id`, `name`."""
     shared = select(CreativeShare.creative_id).where(
-        CreativeShare.user_id == user_id,
-        CreativeShare.level.in_((Level.FEEDBACK, Level.ADMIN)),
+        CreativeShare.user_id == user_id, CreativeShare.level.in_((Level.FEEDBACK, Level.ADMIN))
     )
     return (
         select(Creative.id, Creative.name)
-        .where(
-            ~Creative.is_inbox,
-            or_(Creative.owner_id == user_id, Creative.id.in_(shared)),
-        )
+        .where(~Creative.is_inbox, or_(Creative.owner_id == user_id, Creative.id.in_(shared)))
         .order_by(func.lower(Creative.name), Creative.id)
     )
 
@@ -173,9 +127,7 @@ def agents(now: datetime, which: Select[Any]) -> Select[*tuple[Any, ...]]:
     presence = (
         select(
             func.count().filter(AgentSubscription.live(now)).label("live"),
-            func.count()
-            .filter(AgentSubscription.dropped_at.is_not(None))
-            .label("dropped"),
+            func.count().filter(AgentSubscription.dropped_at.is_not(None)).label("dropped"),
             func.max(AgentSubscription.dropped_at).label("dropped_at"),
         )
         .where(there)
@@ -186,9 +138,7 @@ def agents(now: datetime, which: Select[Any]) -> Select[*tuple[Any, ...]]:
         select(
             func.count().filter(runs).label("working"),
             func.count().filter(~runs).label("waiting"),
-            func.min(func.coalesce(Task.sent_at, Task.created_at))
-            .filter(runs)
-            .label("working_since"),
+            func.min(func.coalesce(Task.sent_at, Task.created_at)).filter(runs).label("working_since"),
         )
         .where(Task.agent_id == Agent.id, Task.finished_at.is_(None))
         .lateral("work")
@@ -217,18 +167,10 @@ def agents(now: datetime, which: Select[Any]) -> Select[*tuple[Any, ...]]:
 
 def readers(creative_id: int) -> Select[*tuple[Any, ...]]:
     """The people who may read in a creative, with their right there (`level`, None for the owner), the owner first."""
-    here = and_(
-        CreativeShare.creative_id == creative_id, CreativeShare.user_id == User.id
-    )
+    here = and_(CreativeShare.creative_id == creative_id, CreativeShare.user_id == User.id)
     owns = exists().where(Creative.id == creative_id, Creative.owner_id == User.id)
     return (
-        select(
-            User.id,
-            User.name,
-            User.email,
-            CreativeShare.level,
-            CreativeShare.id.label("share_id"),
-        )
+        select(User.id, User.name, User.email, CreativeShare.level, CreativeShare.id.label("share_id"))
         .outerjoin(CreativeShare, here)
         .where(User.removed_at.is_(None), or_(owns, CreativeShare.id.is_not(None)))
         .order_by(CreativeShare.id.is_not(None), User.name, User.id)
@@ -237,11 +179,7 @@ def readers(creative_id: int) -> Select[*tuple[Any, ...]]:
 
 def work_in(session: Session, topic_id: int, since: datetime) -> Row[Any]:
     """How many tasks of a topic are `working` and `waiting`, and how many were `answered` since then (100 at most)."""
-    open_ = (
-        select(Task.status)
-        .where(Task.topic_id == topic_id, Task.finished_at.is_(None))
-        .subquery()
-    )
+    open_ = select(Task.status).where(Task.topic_id == topic_id, Task.finished_at.is_(None)).subquery()
     # Only the end of the conversation is read: a topic may hold a hundred thousand messages.
     newest = (
         select(Message.created_at, Message.task_id)
@@ -250,9 +188,7 @@ def work_in(session: Session, topic_id: int, since: datetime) -> Row[Any]:
         .limit(2 * MOST_COUNTED)
         .subquery()
     )
-    answered = select(func.count()).where(
-        newest.c.created_at >= since, newest.c.task_id.is_not(None)
-    )
+    answered = select(func.count()).where(newest.c.created_at >= since, newest.c.task_id.is_not(None))
     runs = open_.c.status.in_(RUNNING)
     return session.execute(
         select(
@@ -296,11 +232,7 @@ def tasks(user_id: int) -> Select[*tuple[Any, ...]]:
 def fruitless(user_id: int, since: datetime) -> Select[*tuple[Any, ...]]:
     """Tasks that failed, or were cancelled by no person, since then; for what the person asked last in their topic."""
     later = aliased(Message)
-    asked_again = exists().where(
-        later.topic_id == Task.topic_id,
-        later.user_id == user_id,
-        later.id > Task.message_id,
-    )
+    asked_again = exists().where(later.topic_id == Task.topic_id, later.user_id == user_id, later.id > Task.message_id)
     by_hub = exists().where(
         TaskEvent.task_id == Task.id,
         TaskEvent.event == Task.status,
@@ -319,9 +251,5 @@ def fruitless(user_id: int, since: datetime) -> Select[*tuple[Any, ...]]:
 def open_tasks(session: Session, user_id: int) -> int:
     """How many tasks are open in the topics the person may read (100 at most)."""
     mine = select(Topic.id).where(Topic.creative_id.in_(Creative.readable_by(user_id)))
-    some = (
-        select(Task.id)
-        .where(Task.finished_at.is_(None), Task.topic_id.in_(mine))
-        .limit(MOST_COUNTED)
-    )
+    some = select(Task.id).where(Task.finished_at.is_(None), Task.topic_id.in_(mine)).limit(MOST_COUNTED)
     return session.scalar(select(func.count()).select_from(some.subquery())) or 0

@@ -13,13 +13,9 @@ import argon2
 from models.errors import Invalid
 
 MIN_CHARACTERS = 10
-MAX_BYTES = (
-    1_000  # argon2 takes any length; a bound keeps a posted novel from costing anything
-)
+MAX_BYTES = 1_000  # argon2 takes any length; a bound keeps a posted novel from costing anything
 
-_hasher = (
-    argon2.PasswordHasher()
-)  # argon2id, 64 MiB, 3 passes: the second recommendation of RFC 9106
+_hasher = argon2.PasswordHasher()  # argon2id, 64 MiB, 3 passes: the second recommendation of RFC 9106
 
 
 def check_password(password: str, email: str = "") -> None:
@@ -28,9 +24,7 @@ def check_password(password: str, email: str = "") -> None:
     Raises `Invalid` with the field `password`.
     """
     if len(password) < MIN_CHARACTERS:
-        raise Invalid(
-            password=f"Use at least {MIN_CHARACTERS} characters; this password has {len(password)}."
-        )
+        raise Invalid(password=f"Use at least {MIN_CHARACTERS} characters; this password has {len(password)}.")
     if _size(password) > MAX_BYTES:
         raise Invalid(password=f"Use a shorter password: at most {MAX_BYTES:,} bytes.")
     if email and password.strip().casefold() == email.strip().casefold():

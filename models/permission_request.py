@@ -13,19 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    ForeignKey,
-    Index,
-    Select,
-    String,
-    Text,
-    and_,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Select, String, Text, and_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
@@ -85,23 +73,15 @@ class PermissionRequest(HasDeciders, Base):
 
     __tablename__ = "permission_requests"
     __table_args__ = (
-        Index(
-            "ix_permission_requests_agent_id_request_id", "agent_id", "request_id", "id"
-        ),
-        Index(
-            "ix_permission_requests_pending",
-            "topic_id",
-            postgresql_where=text("status = 'pending'"),
-        ),
+        Index("ix_permission_requests_agent_id_request_id", "agent_id", "request_id", "id"),
+        Index("ix_permission_requests_pending", "topic_id", postgresql_where=text("status = 'pending'")),
         Index("ix_permission_requests_topic_id", "topic_id"),
         Index("ix_permission_requests_task_id", "task_id"),
         Index("ix_permission_requests_message_id", "message_id"),
         Index(
             "ix_permission_requests_unfinished",
             "agent_id",
-            postgresql_where=text(
-                "turn_finished_at IS NOT NULL AND continuation_task_id IS NULL"
-            ),
+            postgresql_where=text("turn_finished_at IS NOT NULL AND continuation_task_id IS NULL"),
         ),
     )
 
@@ -110,12 +90,8 @@ class PermissionRequest(HasDeciders, Base):
     request_id: Mapped[str] = mapped_column(String(255))
     agent_id: Mapped[int] = mapped_column(ForeignKey("agents.id"))
     topic_id: Mapped[int] = mapped_column(ForeignKey("topics.id", ondelete="CASCADE"))
-    task_id: Mapped[int | None] = mapped_column(
-        ForeignKey("tasks.id", ondelete="SET NULL")
-    )
-    message_id: Mapped[int | None] = mapped_column(
-        ForeignKey("messages.id", ondelete="SET NULL")
-    )
+    task_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id", ondelete="SET NULL"))
+    message_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id", ondelete="SET NULL"))
     gateway_id: Mapped[int | None] = mapped_column(BigInteger)
     # The decisions that the gateway takes (allow, allow_always, deny), and what became of telling it.
     choices: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
@@ -138,12 +114,8 @@ class PermissionRequest(HasDeciders, Base):
 
     topic: Mapped[Any] = relationship("Topic", viewonly=True)
     agent: Mapped[Any] = relationship("Agent", viewonly=True)
-    approver: Mapped[User] = relationship(
-        "User", foreign_keys=[approver_id], viewonly=True
-    )
-    decided_by: Mapped[User | None] = relationship(
-        "User", foreign_keys=[decided_by_id], viewonly=True
-    )
+    approver: Mapped[User] = relationship("User", foreign_keys=[approver_id], viewonly=True)
+    decided_by: Mapped[User | None] = relationship("User", foreign_keys=[decided_by_id], viewonly=True)
 
     @property
     def is_open(self) -> bool:
@@ -160,23 +132,13 @@ class PermissionRequest(HasDeciders, Base):
         """What may be decided; a plugin knows nothing of allowing for ever."""
         if self.choices is not None:
             return [behavior for behavior in Behavior if behavior in self.choices]
-        return (
-            list(Behavior)
-            if self.kind == Kind.EXEC
-            else [Behavior.ALLOW, Behavior.DENY]
-        )
+        return list(Behavior) if self.kind == Kind.EXEC else [Behavior.ALLOW, Behavior.DENY]
 
     # -- asking ------------------------------------------------------------------------------------------------
 
     @classmethod
     def ask(
-        cls,
-        session: Session,
-        prompt: Prompt,
-        agent_id: int,
-        topic_id: int,
-        task_id: int | None,
-        message_id: int,
+        cls, session: Session, prompt: Prompt, agent_id: int, topic_id: int, task_id: int | None, message_id: int
     ) -> "PermissionRequest":
         """A new request, under the topic's lock. An older open one under the same id ends: nobody waits for it."""
         older = (cls.agent_id == agent_id, cls.request_id == prompt.request_id)
@@ -200,45 +162,23 @@ class PermissionRequest(HasDeciders, Base):
         return asked
 
     @classmethod
-    def asked_before(
-        cls, session: Session, prompt: Prompt, agent_id: int, topic_id: int
-    ) -> "PermissionRequest | None":
+    def asked_before(cls, session: Session, prompt: Prompt, agent_id: int, topic_id: int) -> "PermissionRequest | None":
         """The open request that this prompt repeats, under the topic's lock: same agent, id and topic.
 
         A tool's prompt has to ask the same thing, too: an id of five letters may come again for something else.
         """
-        same = (
-            cls.agent_id == agent_id,
-            cls.request_id == prompt.request_id,
-            cls.topic_id == topic_id,
-        )
-        query = (
-            select(cls)
-            .where(*same, cls.kind == prompt.kind)
-            .order_by(cls.id.desc())
-            .limit(1)
-        )
+        same = (cls.agent_id == agent_id, cls.request_id == prompt.request_id, cls.topic_id == topic_id)
+        query = select(cls).where(*same, cls.kind == prompt.kind).order_by(cls.id.desc()).limit(1)
         found = session.scalars(query).first()
         if found is None or not found.is_open:
             return None
         words = (found.tool_name, found.description, found.input)
-        alike = prompt.kind == Kind.QUESTION or words == (
-            prompt.tool_name,
-            prompt.description,
-            prompt.input,
-        )
+        alike = prompt.kind == Kind.QUESTION or words == (prompt.tool_name, prompt.description, prompt.input)
         return found if alike else None
 
     # -- deciding ----------------------------------------------------------------------------------------------
 
-    def decide(
-        self,
-        session: Session,
-        user: User,
-        behavior: str,
-        reason: str | None,
-        now: datetime,
-    ) -> None:
+    def decide(self, session: Session, user: User, behavior: str, reason: str | None, now: datetime) -> None:
         """The person's decision, under the row's lock; the first one stands.
 
         Raises Forbidden, Invalid (behavior, reason), AlreadyDecided (by whom and when), or WrongState when it ended
@@ -246,28 +186,16 @@ class PermissionRequest(HasDeciders, Base):
         """
         session.refresh(self, with_for_update=True)
         if not self.may_decide(session, user):
-            raise Forbidden(
-                "Only the approver who was named, or an approver of this creative, decides this."
-            )
+            raise Forbidden("Only the approver who was named, or an approver of this creative, decides this.")
         if behavior not in self.allowed:
             raise Invalid(behavior=f"Choose one of {', '.join(self.allowed)}.")
         if self.is_decided:
             raise self.already_decided()
         if not self.is_open:
-            raise WrongState(
-                "Nobody waits for this any more: the turn ended, or it was answered in the terminal."
-            )
+            raise WrongState("Nobody waits for this any more: the turn ended, or it was answered in the terminal.")
         self.reason = check_reason(reason)
-        self.status = (
-            ApprovalStatus.DENIED
-            if behavior == Behavior.DENY
-            else ApprovalStatus.ALLOWED
-        )
-        self.behavior, self.decided_by_id, self.decided_at = (
-            Behavior(behavior),
-            user.id,
-            now,
-        )
+        self.status = ApprovalStatus.DENIED if behavior == Behavior.DENY else ApprovalStatus.ALLOWED
+        self.behavior, self.decided_by_id, self.decided_at = Behavior(behavior), user.id, now
         session.flush()
         session.expire(self, ["decided_by"])
         broadcast(session, f"agent:{self.agent_id}", "decision", request=self.id)
@@ -276,40 +204,24 @@ class PermissionRequest(HasDeciders, Base):
     def already_decided(self) -> AlreadyDecided:
         """Who decided what, and when; for a request that is decided."""
         name = self.decided_by.name if self.decided_by else ""
-        return AlreadyDecided(
-            self.behavior or "", self.decided_by_id or 0, name, self.decided_at
-        )
+        return AlreadyDecided(self.behavior or "", self.decided_by_id or 0, name, self.decided_at)
 
     # -- saying it again ---------------------------------------------------------------------------------------
 
     @classmethod
-    def replayable(
-        cls, session: Session, agent_id: int, request_ids: Collection[str]
-    ) -> list["PermissionRequest"]:
+    def replayable(cls, session: Session, agent_id: int, request_ids: Collection[str]) -> list["PermissionRequest"]:
         """For each id the newest request of the agent under it, if that one is decided; with its decider."""
         if not request_ids:
             return []
         mine = (cls.agent_id == agent_id, cls.request_id.in_(list(request_ids)))
-        newest = (
-            select(cls.id)
-            .where(*mine)
-            .ext(distinct_on(cls.request_id))
-            .order_by(cls.request_id, cls.id.desc())
-        )
+        newest = select(cls.id).where(*mine).ext(distinct_on(cls.request_id)).order_by(cls.request_id, cls.id.desc())
         decided = cls._with_decider().where(cls.id.in_(newest), cls.status.in_(DECIDED))
         return list(session.scalars(decided.order_by(cls.id)))
 
     @classmethod
-    def by_ids(
-        cls, session: Session, ids: Collection[int]
-    ) -> dict[int, "PermissionRequest"]:
+    def by_ids(cls, session: Session, ids: Collection[int]) -> dict[int, "PermissionRequest"]:
         """These requests, each with its decider, by id."""
-        return {
-            found.id: found
-            for found in session.scalars(
-                cls._with_decider().where(cls.id.in_(list(ids)))
-            )
-        }
+        return {found.id: found for found in session.scalars(cls._with_decider().where(cls.id.in_(list(ids))))}
 
     @classmethod
     def _with_decider(cls) -> Select["PermissionRequest"]:
@@ -325,12 +237,7 @@ class PermissionRequest(HasDeciders, Base):
     @classmethod
     def close_tools_in(cls, session: Session, agent_id: int, topic_id: int) -> None:
         """The session whose topic this is has said goodbye: what its tools asked is asked no more."""
-        cls._close(
-            session,
-            cls.agent_id == agent_id,
-            cls.topic_id == topic_id,
-            cls.kind == Kind.TOOL,
-        )
+        cls._close(session, cls.agent_id == agent_id, cls.topic_id == topic_id, cls.kind == Kind.TOOL)
 
     @classmethod
     def take_over(
@@ -339,14 +246,8 @@ class PermissionRequest(HasDeciders, Base):
         """The questions of this task among these ids, now that its turn has ended; under their locks, by id."""
         if not request_ids:
             return []
-        mine = (
-            cls.task_id == task_id,
-            cls.kind == Kind.QUESTION,
-            cls.request_id.in_(list(request_ids)),
-        )
-        query = (
-            select(cls).where(*mine).order_by(cls.id).with_for_update(key_share=True)
-        )
+        mine = (cls.task_id == task_id, cls.kind == Kind.QUESTION, cls.request_id.in_(list(request_ids)))
+        query = select(cls).where(*mine).order_by(cls.id).with_for_update(key_share=True)
         taken = list(session.scalars(query.execution_options(populate_existing=True)))
         for one in taken:
             one.turn_finished_at = one.turn_finished_at or now
@@ -357,11 +258,7 @@ class PermissionRequest(HasDeciders, Base):
     @classmethod
     def unfinished(cls, session: Session, agent_id: int) -> list[tuple[int, int]]:
         """(id, topic id) of the agent's decided questions whose turn ended and that did not go on yet."""
-        query = (
-            select(cls.id, cls.topic_id)
-            .where(cls.waits_to_go_on(agent_id))
-            .order_by(cls.id)
-        )
+        query = select(cls.id, cls.topic_id).where(cls.waits_to_go_on(agent_id)).order_by(cls.id)
         return [(id, topic_id) for id, topic_id in session.execute(query)]
 
     @classmethod
@@ -373,12 +270,8 @@ class PermissionRequest(HasDeciders, Base):
     @classmethod
     def _close(cls, session: Session, *which: Any) -> None:
         ended = update(cls).where(cls.status == ApprovalStatus.PENDING, *which)
-        ids = session.scalars(
-            ended.values(status=ApprovalStatus.ELSEWHERE).returning(cls.id)
-        ).all()
-        for closed in (
-            session.scalars(select(cls).where(cls.id.in_(ids))) if ids else ()
-        ):
+        ids = session.scalars(ended.values(status=ApprovalStatus.ELSEWHERE).returning(cls.id)).all()
+        for closed in session.scalars(select(cls).where(cls.id.in_(ids))) if ids else ():
             closed._say_changed(session)
 
     def _say_changed(self, session: Session) -> None:
@@ -391,7 +284,5 @@ def check_reason(reason: str | None) -> str | None:
     """The reason without blanks around it; None when nothing is left. Raises Invalid (reason)."""
     kept = (reason or "").replace("\x00", "\ufffd").strip()
     if len(kept) > REASON_LIMIT:
-        raise Invalid(
-            reason=f"Shorten the reason to {REASON_LIMIT:,} characters; it has {len(kept):,}."
-        )
+        raise Invalid(reason=f"Shorten the reason to {REASON_LIMIT:,} characters; it has {len(kept):,}.")
     return kept or None

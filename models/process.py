@@ -44,15 +44,9 @@ class Process(Base):
     @classmethod
     def living(cls, session: Session, now: datetime) -> list["Process"]:
         """The processes heard lately."""
-        return list(
-            session.scalars(
-                select(cls).where(cls.seen_at > now - SEEN_WITHIN).order_by(cls.id)
-            )
-        )
+        return list(session.scalars(select(cls).where(cls.seen_at > now - SEEN_WITHIN).order_by(cls.id)))
 
     @classmethod
     def forget_dead(cls, session: Session, now: datetime) -> int:
         """Deletes the rows of processes not heard for an hour; says how many."""
-        return session.execute(
-            delete(cls).where(cls.seen_at < now - timedelta(hours=1))
-        ).rowcount  # type: ignore[attr-defined]
+        return session.execute(delete(cls).where(cls.seen_at < now - timedelta(hours=1))).rowcount  # type: ignore[attr-defined]

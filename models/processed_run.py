@@ -25,22 +25,10 @@ class ProcessedRun(Base):
     at: Mapped[Born]
 
     @classmethod
-    def claim(
-        cls,
-        session: Session,
-        gateway_id: int,
-        run_id: str,
-        state: str,
-        source: str | None = None,
-    ) -> bool:
+    def claim(cls, session: Session, gateway_id: int, run_id: str, state: str, source: str | None = None) -> bool:
         """Notes that this run ends here, in this transaction; False when somebody has done so before."""
-        new = insert(cls).values(
-            gateway_id=gateway_id, run_id=run_id[:200], state=state, source=source
-        )
-        return (
-            session.execute(new.on_conflict_do_nothing().returning(cls.run_id)).first()
-            is not None
-        )
+        new = insert(cls).values(gateway_id=gateway_id, run_id=run_id[:200], state=state, source=source)
+        return session.execute(new.on_conflict_do_nothing().returning(cls.run_id)).first() is not None
 
     @classmethod
     def known(cls, session: Session, gateway_id: int, run_id: str) -> bool:
@@ -49,14 +37,7 @@ class ProcessedRun(Base):
         return bool(session.scalar(select(exists().where(*mine))))
 
     @classmethod
-    def link(
-        cls,
-        session: Session,
-        gateway_id: int,
-        run_id: str,
-        message_id: int | None,
-        task_id: int | None,
-    ) -> None:
+    def link(cls, session: Session, gateway_id: int, run_id: str, message_id: int | None, task_id: int | None) -> None:
         """Says what became of it."""
         row = session.get_one(cls, (gateway_id, run_id[:200]))
         row.message_id, row.task_id = message_id, task_id

@@ -14,9 +14,7 @@ from models.task import SuspendedFor, Task, TaskStatus
 from models.topic import Topic
 from models.user import User
 
-FIRST_REST = timedelta(
-    minutes=1
-)  # doubled each time in a row that the agent says no time itself
+FIRST_REST = timedelta(minutes=1)  # doubled each time in a row that the agent says no time itself
 LONGEST_REST = timedelta(hours=1)
 LONGEST_WAIT = timedelta(days=7)
 NO_TASK = "There is no such task of a plugin of yours."
@@ -53,30 +51,19 @@ def suspend(
     [task] = Task.locked(session, [task_id])
     if not _is_attempt(task, generation) or task.agent_id != agent_id:
         raise Conflict(OVER)
-    if (
-        task.status == TaskStatus.SUSPENDED
-        and task.suspended_for == SuspendedFor.QUOTA
-        and task.until is not None
-    ):
+    if task.status == TaskStatus.SUSPENDED and task.suspended_for == SuspendedFor.QUOTA and task.until is not None:
         return task.until
     if task.status != TaskStatus.DELEGATED:
         raise Conflict(OVER)
     until = now + _rest(agent.quota_retries, retry_after)
     agent.quota_retries += 1
-    task.suspend(
-        session,
-        SuspendedFor.QUOTA,
-        f"{agent.handle} has reached its usage limit.",
-        until,
-    )
+    task.suspend(session, SuspendedFor.QUOTA, f"{agent.handle} has reached its usage limit.", until)
     Task.mark_due(session, now, topic_ids=[task.topic_id])
     Task.mark_due(session, now, agent_id=agent.id)
     return until
 
 
-def is_current(
-    session: Session, user: User, task_id: int, generation: str | None
-) -> bool:
+def is_current(session: Session, user: User, task_id: int, generation: str | None) -> bool:
     """Whether this attempt of the task is still being worked on. Raises NotFound."""
     task = _owned(session, user, task_id)
     return task.status == TaskStatus.DELEGATED and _is_attempt(task, generation)
@@ -84,14 +71,8 @@ def is_current(
 
 def over(session: Session, now: datetime, limit: int = 100) -> list[Place]:
     """What may go on, longest due first."""
-    rested = (
-        Task.status == TaskStatus.SUSPENDED,
-        Task.suspended_for == SuspendedFor.QUOTA,
-        Task.until <= now,
-    )
-    query = (
-        select(Task.id, Task.topic_id).where(*rested).order_by(Task.until).limit(limit)
-    )
+    rested = (Task.status == TaskStatus.SUSPENDED, Task.suspended_for == SuspendedFor.QUOTA, Task.until <= now)
+    query = select(Task.id, Task.topic_id).where(*rested).order_by(Task.until).limit(limit)
     return [Place(id, topic_id) for id, topic_id in session.execute(query)]
 
 
@@ -103,11 +84,7 @@ def resume(session: Session, place: Place, now: datetime) -> bool:
         return False
     agents = topic.lock_agents(session, task.agent_id)
     [task] = Task.locked(session, [task.id])
-    rested = (
-        task.suspended_for == SuspendedFor.QUOTA
-        and task.until is not None
-        and task.until <= now
-    )
+    rested = task.suspended_for == SuspendedFor.QUOTA and task.until is not None and task.until <= now
     if task.status != TaskStatus.SUSPENDED or not rested or task.agent_id not in agents:
         return False
     task.wait(session, "The usage limit is over: waits for its turn.")

@@ -50,18 +50,12 @@ def earlier_in(table: Any, topic_id: Any, id: Any = END) -> ColumnElement[bool]:
     Written as a range, so that the index (topic_id, id) alone fits. Of `topic_id = x ORDER BY id LIMIT n` the planner
     may think that any n messages are soon found along the primary key: for a small topic those are all of the hub.
     """
-    return and_(
-        tuple_(table.topic_id, table.id) < tuple_(_big(topic_id), _big(id)),
-        table.topic_id >= topic_id,
-    )
+    return and_(tuple_(table.topic_id, table.id) < tuple_(_big(topic_id), _big(id)), table.topic_id >= topic_id)
 
 
 def later_in(table: Any, topic_id: Any, id: Any) -> ColumnElement[bool]:
     """The condition for the messages of a topic after an id; to be read by `oldest_first`, with a limit."""
-    return and_(
-        tuple_(table.topic_id, table.id) > tuple_(_big(topic_id), _big(id)),
-        table.topic_id <= topic_id,
-    )
+    return and_(tuple_(table.topic_id, table.id) > tuple_(_big(topic_id), _big(id)), table.topic_id <= topic_id)
 
 
 def newest_first(table: Any) -> tuple[ColumnElement[int], ...]:
@@ -117,9 +111,7 @@ def said() -> Select[*tuple[Any, ...]]:
             func.coalesce(User.name, Agent.name).label("author_name"),
             func.coalesce(User.name, Agent.handle).label("author_short"),
             case(
-                (Message.user_id.is_not(None), "user"),
-                (Message.agent_id.is_not(None), "agent"),
-                else_="system",
+                (Message.user_id.is_not(None), "user"), (Message.agent_id.is_not(None), "agent"), else_="system"
             ).label("author_kind"),
             func.coalesce(continued, False).label("continued"),
         )
@@ -131,32 +123,18 @@ def said() -> Select[*tuple[Any, ...]]:
 
 
 def page_of_messages(
-    session: Session,
-    topic_id: int,
-    limit: int,
-    before: int | None = None,
-    after: int | None = None,
+    session: Session, topic_id: int, limit: int, before: int | None = None, after: int | None = None
 ) -> list[Row[*tuple[Any, ...]]]:
     """A page of a topic, oldest first: the newest ones, those before an id, or those after one."""
     if after is not None:
-        later = (
-            said()
-            .where(later_in(Message, topic_id, after))
-            .order_by(*oldest_first(Message))
-        )
+        later = said().where(later_in(Message, topic_id, after)).order_by(*oldest_first(Message))
         return list(session.execute(later.limit(limit)))
     bound = END if before is None else before
-    earlier = (
-        said()
-        .where(earlier_in(Message, topic_id, bound))
-        .order_by(*newest_first(Message))
-    )
+    earlier = said().where(earlier_in(Message, topic_id, bound)).order_by(*newest_first(Message))
     return list(session.execute(earlier.limit(limit)))[::-1]
 
 
-def messages_by_id(
-    session: Session, ids: Sequence[int]
-) -> dict[int, Row[*tuple[Any, ...]]]:
+def messages_by_id(session: Session, ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
     """These messages by their id."""
     return {row.id: row for row in session.execute(_said_by_id(), {"ids": list(ids)})}
 
@@ -174,23 +152,11 @@ def standing() -> tuple[Any, ...]:
     served       whether a session that may take it is live
     """
     there = AgentSubscription.agent_id == Task.agent_id
-    lost = (
-        select(AgentSubscription.dropped_at)
-        .where(AgentSubscription.token == Task.sent_to)
-        .scalar_subquery()
-    )
-    others = exists().where(
-        there, AgentSubscription.token.is_distinct_from(Task.sent_to)
-    )
-    fits = or_(
-        Task.only_session.is_(None), AgentSubscription.session_id == Task.only_session
-    )
+    lost = select(AgentSubscription.dropped_at).where(AgentSubscription.token == Task.sent_to).scalar_subquery()
+    others = exists().where(there, AgentSubscription.token.is_distinct_from(Task.sent_to))
+    fits = or_(Task.only_session.is_(None), AgentSubscription.session_id == Task.only_session)
     served = exists().where(there, fits, AgentSubscription.live(NOW))
-    presence = (
-        lost.label("dropped_at"),
-        others.label("siblings"),
-        served.label("served"),
-    )
+    presence = (lost.label("dropped_at"), others.label("siblings"), served.label("served"))
     return *presence, Task.suspended_for, Task.until, Agent.keep_seconds
 
 
@@ -201,11 +167,7 @@ def work(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     and the columns of `standing`.
     """
     carries = aliased(TaskMessage)
-    placed = (
-        select(func.max(carries.message_id))
-        .where(carries.task_id == Task.id)
-        .scalar_subquery()
-    )
+    placed = select(func.max(carries.message_id)).where(carries.task_id == Task.id).scalar_subquery()
     return (
         select(
             Task.id,
@@ -229,9 +191,7 @@ def work(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     )
 
 
-def dispatches(
-    session: Session, task_ids: Sequence[int]
-) -> dict[int, Row[*tuple[Any, ...]]]:
+def dispatches(session: Session, task_ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
     """What is sent to a plugin, by task id: the task, its message and the name of who wrote it."""
     query = (
         select(
@@ -260,12 +220,8 @@ def dispatches(
     return {row.id: row for row in session.execute(query)}
 
 
-def at_work(
-    session: Session, topic_ids: Sequence[int]
-) -> Sequence[Row[*tuple[Any, ...]]]:
+def at_work(session: Session, topic_ids: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
     """(id, topic_id, agent_id) of the delegated tasks of these topics whose session is live."""
     row = and_(AgentSubscription.token == Task.sent_to, AgentSubscription.live(NOW))
     query = select(Task.id, Task.topic_id, Task.agent_id).join(AgentSubscription, row)
-    return session.execute(
-        query.where(Task.status == TaskStatus.DELEGATED, Task.topic_id.in_(topic_ids))
-    ).all()
+    return session.execute(query.where(Task.status == TaskStatus.DELEGATED, Task.topic_id.in_(topic_ids))).all()

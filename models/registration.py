@@ -25,12 +25,7 @@ class Registered(NamedTuple):
 
 
 def register(
-    session: Session,
-    user: User,
-    agent_name: str,
-    session_id: str,
-    label: str | None,
-    now: datetime,
+    session: Session, user: User, agent_name: str, session_id: str, label: str | None, now: datetime
 ) -> Registered:
     """One agent per (person, name), one topic per (agent, session); safe to repeat and to race.
 
@@ -41,9 +36,7 @@ def register(
     """
     agent_name, session_id = agent_name.strip(), session_id.strip()
     if len(session_id) > 255 or not session_id.isprintable():
-        raise Invalid(
-            session_id="Give a session_id of at most 255 printable characters."
-        )
+        raise Invalid(session_id="Give a session_id of at most 255 printable characters.")
     label = _shown(label or "")
     session.execute(select(func.pg_advisory_xact_lock(0x5EED, user.id)))
     inbox = Creative.inbox_of(session, user.id)
@@ -56,48 +49,24 @@ def register(
 
 def _shown(label: str) -> str | None:
     """The label as a page can show it: a folder may be called anything, and that is no reason to stay away."""
-    return (
-        " ".join(
-            "".join(sign if sign.isprintable() else " " for sign in label).split()
-        )[:120].strip()
-        or None
-    )
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in label).split())[:120].strip() or None
 
 
 def _agent(session: Session, user: User, agent_name: str) -> Agent:
-    found = session.scalars(
-        select(Agent).where(Agent.identity_key == Agent.identity(user.id, agent_name))
-    ).first()
+    found = session.scalars(select(Agent).where(Agent.identity_key == Agent.identity(user.id, agent_name))).first()
     if found is None:
         return Agent.new_channel_agent(session, user, agent_name)
     if found.owner_id != user.id or not found.is_channel_agent:
-        raise Conflict(
-            f"The name {agent_name} is taken by an agent that is not a plugin of yours. Choose another."
-        )
+        raise Conflict(f"The name {agent_name} is taken by an agent that is not a plugin of yours. Choose another.")
     found.removed_at = None
     return found
 
 
-def _topic(
-    session: Session,
-    inbox: Creative,
-    agent: Agent,
-    session_id: str,
-    label: str,
-    now: datetime,
-) -> Topic:
-    mine = (
-        Topic.creative_id == inbox.id,
-        Topic.session_agent_id == agent.id,
-        Topic.session_id == session_id,
-    )
-    topic = session.scalars(
-        select(Topic).where(*mine).with_for_update(key_share=True)
-    ).first()
+def _topic(session: Session, inbox: Creative, agent: Agent, session_id: str, label: str, now: datetime) -> Topic:
+    mine = (Topic.creative_id == inbox.id, Topic.session_agent_id == agent.id, Topic.session_id == session_id)
+    topic = session.scalars(select(Topic).where(*mine).with_for_update(key_share=True)).first()
     if topic is None:
-        topic = Topic.create(
-            session, inbox, _free_name(session, inbox, f"Claude {label}")
-        )
+        topic = Topic.create(session, inbox, _free_name(session, inbox, f"Claude {label}"))
         topic.session_agent_id, topic.session_id = agent.id, session_id
     topic.primary_agent_id = agent.id
     if topic.archived:
@@ -108,9 +77,7 @@ def _topic(
 
 def _free_name(session: Session, inbox: Creative, name: str) -> str:
     name = name[:150]
-    near = select(Topic.name).where(
-        Topic.creative_id == inbox.id, Topic.name.startswith(name, autoescape=True)
-    )
+    near = select(Topic.name).where(Topic.creative_id == inbox.id, Topic.name.startswith(name, autoescape=True))
     taken = set(session.scalars(near))
     candidates = (name, *(f"{name} ({number})" for number in range(2, len(taken) + 3)))
     return next(candidate for candidate in candidates if candidate not in taken)
@@ -123,12 +90,7 @@ def _share(session: Session, inbox: Creative, agent: Agent) -> None:
 
 
 def unregister(
-    session: Session,
-    user: User,
-    agent: Agent,
-    topic_id: int,
-    session_id: str | None,
-    now: datetime,
+    session: Session, user: User, agent: Agent, topic_id: int, session_id: str | None, now: datetime
 ) -> None:
     """A session says goodbye: the same stairs as a lost socket, without the waiting.
 
@@ -152,16 +114,9 @@ def unregister(
         topic.archive(session, True, now)
 
 
-def _own_topic(
-    session: Session, user: User, agent: Agent, topic_id: int
-) -> Topic | None:
+def _own_topic(session: Session, user: User, agent: Agent, topic_id: int) -> Topic | None:
     inbox = Creative.inbox_of(session, user.id)
     topic = Topic.locked(session, topic_id)
-    if (
-        topic is None
-        or topic.creative_id != inbox.id
-        or topic.archived
-        or topic.primary_agent_id != agent.id
-    ):
+    if topic is None or topic.creative_id != inbox.id or topic.archived or topic.primary_agent_id != agent.id:
         return None
     return topic

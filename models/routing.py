@@ -20,29 +20,16 @@ log = logging.getLogger(__name__)
 MAX_CHARACTERS = 500
 MAX_DEPTH = 10
 MAX_CALLS = 20
-TEXT_CHARACTERS = (
-    20_000  # of a message; an expression does not see what stands behind them
-)
+TEXT_CHARACTERS = 20_000  # of a message; an expression does not see what stands behind them
 
 EXAMPLE = 'message.text.contains("deploy") && topic.name != "Announcements"'
-FIELDS: dict[
-    str, dict[str, str | int]
-] = {  # what can be asked about, with values to try an expression on
+FIELDS: dict[str, dict[str, str | int]] = {  # what can be asked about, with values to try an expression on
     "message": {"text": "Can you deploy it?", "author": "Mira", "author_kind": "user"},
     "topic": {"name": "Releases", "id": 7},
     "creative": {"name": "Website", "id": 3},
     "agent": {"name": "scout"},
 }
-CALLS = (
-    "contains",
-    "startsWith",
-    "endsWith",
-    "size",
-    "lowerAscii",
-    "has",
-    "int",
-    "string",
-)
+CALLS = ("contains", "startsWith", "endsWith", "size", "lowerAscii", "has", "int", "string")
 WORDS = ("true", "false", "null", "in")
 PATHS = tuple(f"{name}.{part}" for name, parts in FIELDS.items() for part in parts)
 
@@ -77,9 +64,7 @@ def check(expression: str) -> None:
     if not expression.strip():
         return
     if len(expression) > MAX_CHARACTERS:
-        raise _refused(
-            f"Use at most {MAX_CHARACTERS} characters; this has {len(expression):,}."
-        )
+        raise _refused(f"Use at most {MAX_CHARACTERS} characters; this has {len(expression):,}.")
     _check_tokens(list(_tokens(expression)))
     try:
         program = _compiled(expression)
@@ -88,13 +73,9 @@ def check(expression: str) -> None:
     try:
         answer = program.execute(_context(FIELDS))
     except Exception as error:
-        raise _refused(
-            "This compares or reads things that do not fit, such as a number with a text."
-        ) from error
+        raise _refused("This compares or reads things that do not fit, such as a number with a text.") from error
     if not isinstance(answer, bool):
-        raise _refused(
-            "This gives a value, not a yes or no: compare it with something."
-        )
+        raise _refused("This gives a value, not a yes or no: compare it with something.")
 
 
 def accepts(expression: str, facts: Mapping[str, Mapping[str, Any]]) -> bool:
@@ -107,13 +88,8 @@ def accepts(expression: str, facts: Mapping[str, Mapping[str, Any]]) -> bool:
     try:
         return _compiled(expression).execute(_context(facts)) is True
     except Exception as error:
-        where = {
-            "topic": facts.get("topic", {}).get("id"),
-            "agent": facts.get("agent", {}).get("name"),
-        }
-        log.warning(
-            "routing expression failed", extra={**where, "error": type(error).__name__}
-        )
+        where = {"topic": facts.get("topic", {}).get("id"), "agent": facts.get("agent", {}).get("name")}
+        log.warning("routing expression failed", extra={**where, "error": type(error).__name__})
         return False
 
 
@@ -139,40 +115,24 @@ def _check_tokens(tokens: list[Token]) -> None:
             raise _refused(f"Brackets may stand {MAX_DEPTH} deep at most.")
         if calls > MAX_CALLS:
             raise _refused(f"At most {MAX_CALLS} calls such as contains() may be made.")
-        if token.text == "[" and (
-            before.kind == "text" or before.text in (")", "]") or _is_fact(before)
-        ):
-            raise _refused(
-                "A value cannot be read by its place in brackets; lists may only stand behind in."
-            )
+        if token.text == "[" and (before.kind == "text" or before.text in (")", "]") or _is_fact(before)):
+            raise _refused("A value cannot be read by its place in brackets; lists may only stand behind in.")
         if token.kind == "text" and not token.apart and before.kind in ("text", "name"):
-            raise _refused(
-                f"Put a plain text in quotes: {token.text} may not touch {before.text}."
-            )
+            raise _refused(f"Put a plain text in quotes: {token.text} may not touch {before.text}.")
         if token.kind == "name":
             _check_name(
-                token,
-                before,
-                after,
-                tokens[index - 2] if index > 1 else NOTHING,
-                tokens[index + 2 : index + 3],
+                token, before, after, tokens[index - 2] if index > 1 else NOTHING, tokens[index + 2 : index + 3]
             )
 
 
-def _check_name(
-    token: Token, before: Token, after: Token, owner: Token, part: list[Token]
-) -> None:
+def _check_name(token: Token, before: Token, after: Token, owner: Token, part: list[Token]) -> None:
     if after.text == "(":
         if token.text not in CALLS:
-            raise _refused(
-                f"{token.text}() cannot be used. These can: {', '.join(CALLS)}."
-            )
+            raise _refused(f"{token.text}() cannot be used. These can: {', '.join(CALLS)}.")
     elif before.text == ".":
         if token.text not in FIELDS.get(owner.text, {}):
             raise _unknown(f"{owner.text}.{token.text}")
-    elif token.text not in WORDS and (
-        token.text not in FIELDS or after.text != "." or not part
-    ):
+    elif token.text not in WORDS and (token.text not in FIELDS or after.text != "." or not part):
         raise _unknown(token.text)
 
 
@@ -207,9 +167,7 @@ def _place(error: ValueError) -> str:
 def _unreadable(rest: str) -> Invalid:
     if rest[0] in "\"'":
         return _refused(f"A text is not closed: {rest[:20]}")
-    return _refused(
-        f"The sign {rest[0]} cannot be used. These can: && || ! == != < <= > >= in % ( ) [ ]"
-    )
+    return _refused(f"The sign {rest[0]} cannot be used. These can: && || ! == != < <= > >= in % ( ) [ ]")
 
 
 def _unknown(name: str) -> Invalid:

@@ -62,41 +62,22 @@ class RunningAnswer(Base):
             **values,
         )
         counted = func.greatest(cls.revision + 1, new.excluded.revision)
-        latest = {
-            "text": text,
-            "tools": tools,
-            "updated_at": now,
-            "revision": counted,
-            **values,
-        }
-        stored = new.on_conflict_do_update(
-            index_elements=["gateway_id", "run_id"], set_=latest
-        )
+        latest = {"text": text, "tools": tools, "updated_at": now, "revision": counted, **values}
+        stored = new.on_conflict_do_update(index_elements=["gateway_id", "run_id"], set_=latest)
         stored_as: int = session.execute(stored.returning(cls.revision)).scalar_one()
         if topic_id is not None:
-            broadcast(
-                session,
-                f"topic:{topic_id}",
-                "answer",
-                gateway=gateway_id,
-                run=run_id[:200],
-                revision=stored_as,
-            )
+            broadcast(session, f"topic:{topic_id}", "answer", gateway=gateway_id, run=run_id[:200], revision=stored_as)
         return stored_as
 
     @classmethod
     def end(cls, session: Session, gateway_id: int, run_id: str) -> None:
         """The run is over: its message says the rest."""
-        session.execute(
-            delete(cls).where(cls.gateway_id == gateway_id, cls.run_id == run_id[:200])
-        )
+        session.execute(delete(cls).where(cls.gateway_id == gateway_id, cls.run_id == run_id[:200]))
 
     @classmethod
     def of_tasks(cls, session: Session, task_ids: list[int]) -> dict[int, str]:
         """The text so far by task."""
-        rows = session.execute(
-            select(cls.task_id, cls.text).where(cls.task_id.in_(task_ids))
-        )
+        rows = session.execute(select(cls.task_id, cls.text).where(cls.task_id.in_(task_ids)))
         return {task_id: text for task_id, text in rows if task_id is not None}
 
     @classmethod

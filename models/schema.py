@@ -21,9 +21,7 @@ def upgrade(engine: Engine) -> str:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as holder:
         # Whoever waits here waits for another process's migration, which may well take longer than a request may.
         holder.execute(
-            text(
-                "SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0"
-            )
+            text("SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0")
         )
         holder.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
         try:
@@ -52,9 +50,7 @@ def newest() -> str:
 
 def known() -> frozenset[str]:
     """Every revision this program has a migration for: a database or backup with another one is newer."""
-    return frozenset(
-        script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()
-    )
+    return frozenset(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())
 
 
 def _config(connection: Connection) -> Config:

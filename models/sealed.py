@@ -48,9 +48,7 @@ class KeyRing:
 
     def __init__(self, keys: Sequence[str]) -> None:
         self.ids = [key_id(key) for key in keys]
-        self._fernet = MultiFernet(
-            [Fernet(base64.urlsafe_b64encode(derive(key, "sealing"))) for key in keys]
-        )
+        self._fernet = MultiFernet([Fernet(base64.urlsafe_b64encode(derive(key, "sealing"))) for key in keys])
 
     def seal(self, value: str) -> str:
         """`<key id>:<Fernet token>`."""
@@ -60,9 +58,7 @@ class KeyRing:
         """The value again. Raises `KeyMissing` or `Damaged`."""
         key, _, token = stored.partition(":")
         try:
-            return Secret(
-                self._fernet.decrypt(token.encode()).decode("utf-8", "surrogatepass")
-            )
+            return Secret(self._fernet.decrypt(token.encode()).decode("utf-8", "surrogatepass"))
         except InvalidToken:
             raise (Damaged() if key in self.ids else KeyMissing(key)) from None
 
@@ -92,17 +88,13 @@ def use_keys(keys: Sequence[str]) -> None:
 def ring() -> KeyRing:
     """The keys of this process; `ring().ids` are their public ids, newest first."""
     if _ring is None:
-        raise RuntimeError(
-            "No key seals secrets in this process: hand the keys to models.database.connect."
-        )
+        raise RuntimeError("No key seals secrets in this process: hand the keys to models.database.connect.")
     return _ring
 
 
 def derive(key: str, purpose: str) -> bytes:
     """32 bytes for one purpose ("sealing", "cookies"), from any text. One purpose tells nothing of another."""
-    kdf = HKDF(
-        algorithm=hashes.SHA256(), length=32, salt=b"switchyard", info=purpose.encode()
-    )
+    kdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=b"switchyard", info=purpose.encode())
     return kdf.derive(key.encode())
 
 

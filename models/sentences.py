@@ -21,11 +21,13 @@ RESUME_NOTE = (
 )
 
 # Notices in a topic.
-CANCELLED_MEANWHILE = (
-    "{agent} is back. Cancelled while it was away: {tasks}. Run again on the task."
+CANCELLED_MEANWHILE = "{agent} is back. Cancelled while it was away: {tasks}. Run again on the task."
+AWAY_CANCELS = (
+    "{agent} is not connected. Its work here is cancelled unless it is back by {until}; one click runs it again."
 )
-AWAY_CANCELS = "{agent} is not connected. Its work here is cancelled unless it is back by {until}; one click runs it again."
-AWAY_KEEPS = "{agent} is not connected. Its work here waits: it goes on when {agent} is back, and is kept until {until}."
+AWAY_KEEPS = (
+    "{agent} is not connected. Its work here waits: it goes on when {agent} is back, and is kept until {until}."
+)
 CHAIN_CUT = (
     "{agent} named {named}, but agents have handed this on {times} times without a person. "
     "It stops here until a person writes."

@@ -47,9 +47,5 @@ class SessionKey:
         """The key as it is sent."""
         creative = "" if self.creative_id is None else f":creative:{self.creative_id}"
         topic = "" if self.topic_id is None else f":topic:{self.topic_id}"
-        dialect, hub = (
-            ("collavre", "") if self.hub is None else ("switchyard", f":hub:{self.hub}")
-        )
-        return (
-            f"agent:{self.agent.lower()}:{dialect}:{self.user_id}{creative}{topic}{hub}"
-        )
+        dialect, hub = ("collavre", "") if self.hub is None else ("switchyard", f":hub:{self.hub}")
+        return f"agent:{self.agent.lower()}:{dialect}:{self.user_id}{creative}{topic}{hub}"

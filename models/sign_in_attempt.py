@@ -28,36 +28,24 @@ class SignInAttempt(Base):
     seen_at: Mapped[Time | None]
 
     @classmethod
-    def refuse_when_too_many(
-        cls, session: Session, email: str, address: str, now: datetime
-    ) -> int:
+    def refuse_when_too_many(cls, session: Session, email: str, address: str, now: datetime) -> int:
         """How many tries are left for this account from this address. Raises RateLimited when none are."""
         within = (cls.email == email, cls.address == address, cls.at > now - WINDOW)
-        count, oldest = session.execute(
-            select(func.count(), func.min(cls.at)).where(*within)
-        ).one()
+        count, oldest = session.execute(select(func.count(), func.min(cls.at)).where(*within)).one()
         if count >= LIMIT:
             wait = max(1, int((oldest + WINDOW - now).total_seconds()) + 1)
-            raise RateLimited(
-                f"Too many tries. Try again in {wait} s.", retry_after=wait
-            )
+            raise RateLimited(f"Too many tries. Try again in {wait} s.", retry_after=wait)
         return LIMIT - count
 
     @classmethod
-    def begin(
-        cls, session: Session, email: str, address: str, now: datetime
-    ) -> tuple["SignInAttempt", int]:
+    def begin(cls, session: Session, email: str, address: str, now: datetime) -> tuple["SignInAttempt", int]:
         """Counts a try as failed before the password is judged, so that many at once cannot slip through the limit.
 
         The email is what was typed, cut to size; it may belong to nobody. Gives the try, to be deleted when the
         password fits, and how many are left after it. Raises RateLimited.
         """
         email, address = email[:254], address[:64]
-        session.execute(
-            select(
-                func.pg_advisory_xact_lock(LOCK, func.hashtext(f"{email}\n{address}"))
-            )
-        )
+        session.execute(select(func.pg_advisory_xact_lock(LOCK, func.hashtext(f"{email}\n{address}"))))
         left = cls.refuse_when_too_many(session, email, address, now)
         attempt = cls(email=email, address=address)
         session.add(attempt)
@@ -72,22 +60,14 @@ class SignInAttempt(Base):
     @classmethod
     def mark_seen(cls, session: Session, email: str, now: datetime) -> None:
         """The account's owner has seen all failures up to now."""
-        session.execute(
-            update(cls)
-            .where(cls.email == email, cls.seen_at.is_(None))
-            .values(seen_at=now)
-        )
+        session.execute(update(cls).where(cls.email == email, cls.seen_at.is_(None)).values(seen_at=now))
 
     @classmethod
-    def unseen(
-        cls, session: Session, email: str
-    ) -> tuple[int, datetime | None, str | None]:
+    def unseen(cls, session: Session, email: str) -> tuple[int, datetime | None, str | None]:
         """Failures the account's owner was not shown yet: how many, when last, from where."""
         mine = (cls.email == email, cls.seen_at.is_(None))
         count = session.scalar(select(func.count()).where(*mine)) or 0
-        last = session.scalars(
-            select(cls).where(*mine).order_by(cls.id.desc()).limit(1)
-        ).first()
+        last = session.scalars(select(cls).where(*mine).order_by(cls.id.desc()).limit(1)).first()
         return count, last.at if last else None, last.address if last else None
 
     @classmethod

@@ -35,57 +35,27 @@ class TakesTurns:
         """
         before = aliased(cls)
         earlier = exists().where(
-            before.parent_id == cls.parent_id,
-            before.position < cls.position,
-            before.finished_at.is_(None),
+            before.parent_id == cls.parent_id, before.position < cls.position, before.finished_at.is_(None)
         )
-        back = and_(
-            cls.status == TaskStatus.SUSPENDED,
-            cls.until.is_(None),
-            cls.suspended_for != SuspendedFor.STEPS,
-        )
-        return and_(
-            or_(cls.status == TaskStatus.QUEUED, back),
-            or_(cls.parent_id.is_(None), ~earlier),
-        )
+        back = and_(cls.status == TaskStatus.SUSPENDED, cls.until.is_(None), cls.suspended_for != SuspendedFor.STEPS)
+        return and_(or_(cls.status == TaskStatus.QUEUED, back), or_(cls.parent_id.is_(None), ~earlier))
 
     @classmethod
     def mark_due(
-        cls,
-        session: Session,
-        now: datetime,
-        agent_id: int | None = None,
-        topic_ids: Sequence[int] = (),
+        cls, session: Session, now: datetime, agent_id: int | None = None, topic_ids: Sequence[int] = ()
     ) -> None:
         """Asks that the topics in which these queued tasks wait are advanced.
 
         A column of the task, not of the topic: who holds an agent must not touch a topic's row (lock order).
         """
-        which = (
-            cls.agent_id == agent_id
-            if agent_id is not None
-            else cls.topic_id.in_(list(topic_ids))
-        )
+        which = cls.agent_id == agent_id if agent_id is not None else cls.topic_id.in_(list(topic_ids))
         waiting = and_(cls.waits_its_turn(), cls.advance_due_at.is_(None), which)
-        ids = list(
-            session.scalars(
-                select(cls.id)
-                .where(waiting)
-                .order_by(cls.id)
-                .with_for_update(key_share=True)
-            )
-        )
+        ids = list(session.scalars(select(cls.id).where(waiting).order_by(cls.id).with_for_update(key_share=True)))
         if ids:
-            session.execute(
-                update(cls).where(cls.id.in_(ids)).values(advance_due_at=now)
-            )
+            session.execute(update(cls).where(cls.id.in_(ids)).values(advance_due_at=now))
 
     @classmethod
     def due_topics(cls, session: Session, now: datetime, limit: int = 100) -> list[int]:
         """Topics with tasks that may be able to go, longest due first."""
-        due = (
-            select(cls.topic_id).where(cls.advance_due_at <= now).group_by(cls.topic_id)
-        )
-        return list(
-            session.scalars(due.order_by(func.min(cls.advance_due_at)).limit(limit))
-        )
+        due = select(cls.topic_id).where(cls.advance_due_at <= now).group_by(cls.topic_id)
+        return list(session.scalars(due.order_by(func.min(cls.advance_due_at)).limit(limit)))

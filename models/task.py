@@ -46,51 +46,18 @@ class Task(HasSteps, TakesTurns, Base):
     __tablename__ = "tasks"
     __table_args__ = (
         Index("ix_tasks_topic_id_status", "topic_id", "status"),
-        Index(
-            "ix_tasks_agent_id_open",
-            "agent_id",
-            "status",
-            postgresql_where=text("finished_at IS NULL"),
-        ),
-        Index(
-            "ix_tasks_parent_id",
-            "parent_id",
-            postgresql_where=text("parent_id IS NOT NULL"),
-        ),
-        Index(
-            "ix_tasks_untold",
-            "agent_id",
-            postgresql_where=text("untold_at IS NOT NULL"),
-        ),
-        Index(
-            "ix_tasks_delegated",
-            "sent_to",
-            postgresql_where=text("status = 'delegated'"),
-        ),
-        Index(
-            "ix_tasks_suspended",
-            "suspended_for",
-            "until",
-            postgresql_where=text("status = 'suspended'"),
-        ),
-        Index(
-            "ix_tasks_run_id",
-            "gateway_id",
-            "run_id",
-            postgresql_where=text("run_id IS NOT NULL"),
-        ),
-        Index(
-            "ix_tasks_advance_due_at",
-            "advance_due_at",
-            postgresql_where=text("advance_due_at IS NOT NULL"),
-        ),
+        Index("ix_tasks_agent_id_open", "agent_id", "status", postgresql_where=text("finished_at IS NULL")),
+        Index("ix_tasks_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+        Index("ix_tasks_untold", "agent_id", postgresql_where=text("untold_at IS NOT NULL")),
+        Index("ix_tasks_delegated", "sent_to", postgresql_where=text("status = 'delegated'")),
+        Index("ix_tasks_suspended", "suspended_for", "until", postgresql_where=text("status = 'suspended'")),
+        Index("ix_tasks_run_id", "gateway_id", "run_id", postgresql_where=text("run_id IS NOT NULL")),
+        Index("ix_tasks_advance_due_at", "advance_due_at", postgresql_where=text("advance_due_at IS NOT NULL")),
     )
 
     id: Mapped[Id]
     topic_id: Mapped[int] = mapped_column(ForeignKey("topics.id", ondelete="CASCADE"))
-    message_id: Mapped[int | None] = mapped_column(
-        ForeignKey("messages.id", ondelete="SET NULL")
-    )
+    message_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id", ondelete="SET NULL"))
     agent_id: Mapped[int] = mapped_column(ForeignKey("agents.id"))
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("tasks.id"))
     # Its place among the steps of its parent, from 1.
@@ -124,9 +91,7 @@ class Task(HasSteps, TakesTurns, Base):
     partial: Mapped[str | None] = mapped_column(Text)
     # What its agent did meanwhile: [{"name", "what", "ok", "figures"}].
     tools: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
-    pending_tool_call: Mapped[dict[str, Any] | None] = mapped_column(
-        JSONB(none_as_null=True)
-    )
+    pending_tool_call: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     # Set for a task that goes on after a decision: the request id of the question.
     approval_request_id: Mapped[str | None] = mapped_column(String(255))
     reply_message_id: Mapped[int | None] = mapped_column(BigInteger)
@@ -149,13 +114,7 @@ class Task(HasSteps, TakesTurns, Base):
 
     @classmethod
     def queue(
-        cls,
-        session: Session,
-        message: Message,
-        agent_id: int,
-        only_session: str | None,
-        why: str | None,
-        actor: str,
+        cls, session: Session, message: Message, agent_id: int, only_session: str | None, why: str | None, actor: str
     ) -> "Task":
         """A new task that waits for its agent; `why` says for what, `actor` who asked for it."""
         task = cls(
@@ -177,87 +136,40 @@ class Task(HasSteps, TakesTurns, Base):
         """Takes a further message in while it waits: the agent gets no history, so all it must know is in here."""
         self.content = f"{self.content}\n\n{message.text}"
         session.add(TaskMessage(task_id=self.id, message_id=message.id))
-        self.note(
-            session, "merged", "Another message was added while it waited.", actor
-        )
+        self.note(session, "merged", "Another message was added while it waited.", actor)
         self.changed(session)
 
     @classmethod
     def locked(cls, session: Session, ids: Iterable[int]) -> list["Task"]:
         """These tasks under their row locks, with those they are steps of, by ascending id, in one statement."""
         wanted = list(ids)
-        query = (
-            select(cls)
-            .where(WITH_PARENTS)
-            .order_by(cls.id)
-            .with_for_update(key_share=True)
-        )
-        found = session.scalars(
-            query.execution_options(populate_existing=True), {"ids": wanted}
-        )
+        query = select(cls).where(WITH_PARENTS).order_by(cls.id).with_for_update(key_share=True)
+        found = session.scalars(query.execution_options(populate_existing=True), {"ids": wanted})
         return [task for task in found if task.id in wanted]
 
     @classmethod
-    def locked_where(
-        cls, session: Session, *which: ColumnElement[bool]
-    ) -> list["Task"]:
+    def locked_where(cls, session: Session, *which: ColumnElement[bool]) -> list["Task"]:
         """The tasks that fit, under their row locks, by ascending id, in one statement."""
-        query = (
-            select(cls).where(*which).order_by(cls.id).with_for_update(key_share=True)
-        )
+        query = select(cls).where(*which).order_by(cls.id).with_for_update(key_share=True)
         return list(session.scalars(query.execution_options(populate_existing=True)))
 
-    def delegate(
-        self,
-        session: Session,
-        token: str,
-        session_id: str | None,
-        registration: int,
-        words: str,
-    ) -> None:
+    def delegate(self, session: Session, token: str, session_id: str | None, registration: int, words: str) -> None:
         """Hands it to one session under a new generation; the process that holds the token's socket sends it."""
-        self.preface = (
-            sentences.RESUME_NOTE
-            if self.suspended_for == SuspendedFor.AGENT_OFFLINE
-            else None
-        )
-        self.status, self.why, self.until, self.suspended_for = (
-            TaskStatus.DELEGATED,
-            None,
-            None,
-            None,
-        )
+        self.preface = sentences.RESUME_NOTE if self.suspended_for == SuspendedFor.AGENT_OFFLINE else None
+        self.status, self.why, self.until, self.suspended_for = TaskStatus.DELEGATED, None, None, None
         self.generation, self.advance_due_at = str(uuid.uuid4()), None
         self._end_attempt(session)
         self.aim(session, token, session_id, registration)
         self.note(session, "delegated", words, "hub")
         self.changed(session)
 
-    def aim(
-        self, session: Session, token: str, session_id: str | None, registration: int
-    ) -> None:
+    def aim(self, session: Session, token: str, session_id: str | None, registration: int) -> None:
         """Names the connection that is to take the frame, and nudges it. The generation stays."""
-        self.sent_to, self.sent_session_id, self.sent_registration = (
-            token,
-            session_id,
-            registration,
-        )
+        self.sent_to, self.sent_session_id, self.sent_registration = token, session_id, registration
         self.sent_at, self.sends, self.aimed_at = None, self.sends + 1, func.now()
         session.flush()
-        broadcast(
-            session,
-            f"agent:{self.agent_id}",
-            "dispatch",
-            task=self.id,
-            sends=self.sends,
-        )
-        broadcast(
-            session,
-            f"topic:{self.topic_id}",
-            "dispatch",
-            task=self.id,
-            sends=self.sends,
-        )
+        broadcast(session, f"agent:{self.agent_id}", "dispatch", task=self.id, sends=self.sends)
+        broadcast(session, f"topic:{self.topic_id}", "dispatch", task=self.id, sends=self.sends)
 
     def follow(self, session: Session, token: str) -> None:
         """The session moved to a new connection and works on: nothing is sent."""
@@ -268,28 +180,13 @@ class Task(HasSteps, TakesTurns, Base):
     def sent(cls, session: Session, written: Sequence[tuple[int, str]]) -> None:
         """Stamps (task id, token) pairs whose frame a socket took."""
         for id, token in sorted(written):
-            stamp = update(cls).where(
-                cls.id == id, cls.sent_to == token, cls.sent_at.is_(None)
-            )
-            stamped = session.execute(
-                stamp.values(sent_at=func.now()).returning(cls.topic_id)
-            ).first()
+            stamp = update(cls).where(cls.id == id, cls.sent_to == token, cls.sent_at.is_(None))
+            stamped = session.execute(stamp.values(sent_at=func.now()).returning(cls.topic_id)).first()
             if stamped is not None:
-                session.add(
-                    TaskEvent(
-                        task_id=id, event="sent", text="Its plugin has it.", actor="hub"
-                    )
-                )
+                session.add(TaskEvent(task_id=id, event="sent", text="Its plugin has it.", actor="hub"))
                 cls._settle(session, id, stamped.topic_id)
 
-    def finish(
-        self,
-        session: Session,
-        status: TaskStatus,
-        why: str | None,
-        now: datetime,
-        actor: str,
-    ) -> None:
+    def finish(self, session: Session, status: TaskStatus, why: str | None, now: datetime, actor: str) -> None:
         """Ends it: done, failed or cancelled. Raises WrongState when it has ended before."""
         if not self.is_open:
             raise WrongState(f"This task is {self.status} already.")
@@ -297,42 +194,23 @@ class Task(HasSteps, TakesTurns, Base):
         self.status, self.why, self.until, self.finished_at = status, why, None, now
         self.suspended_for = self.advance_due_at = None
         self._end_attempt(session)
-        self.note(
-            session,
-            str(status),
-            why or {"done": "Answered."}.get(status, str(status).capitalize() + "."),
-            actor,
-        )
+        self.note(session, str(status), why or {"done": "Answered."}.get(status, str(status).capitalize() + "."), actor)
         self.changed(session)
         if had_steps or self.parent_id is not None:
             self.ended(session, had_steps, now)
 
-    def let_go(
-        self,
-        session: Session,
-        agent: str,
-        words: str,
-        keep_until: datetime,
-        now: datetime,
-    ) -> None:
+    def let_go(self, session: Session, agent: str, words: str, keep_until: datetime, now: datetime) -> None:
         """Its agent stayed away: kept until then; or cancelled, when that is now, and its topic is told on return."""
         if keep_until <= now:
             self.untold_at = now
-            self.finish(
-                session, TaskStatus.CANCELLED, words.format(agent=agent), now, "hub"
-            )
+            self.finish(session, TaskStatus.CANCELLED, words.format(agent=agent), now, "hub")
         else:
             why = sentences.KEPT.format(agent=agent, until=sentences.at(keep_until))
             self.suspend(session, SuspendedFor.AGENT_OFFLINE, why, keep_until)
 
     def wait(self, session: Session, why: str, actor: str = "hub") -> None:
         """Puts it back into the queue."""
-        self.status, self.why, self.until, self.suspended_for = (
-            TaskStatus.QUEUED,
-            why,
-            None,
-            None,
-        )
+        self.status, self.why, self.until, self.suspended_for = TaskStatus.QUEUED, why, None, None
         self.generation = self.sent_to = self.sent_session_id = self.sent_at = None
         self._end_attempt(session)
         self.note(session, "queued", why, actor)
@@ -340,16 +218,11 @@ class Task(HasSteps, TakesTurns, Base):
 
     def park(self, session: Session, request_id: str, now: datetime) -> None:
         """It waits for a person's decision: the topic goes on past it, or the answer would queue behind it."""
-        self.pending_tool_call = {
-            "request_id": request_id,
-            "requested_at": now.isoformat(),
-        }
+        self.pending_tool_call = {"request_id": request_id, "requested_at": now.isoformat()}
         self.note(session, "asked", "Waits for a person's decision.", "hub")
         self.changed(session)
 
-    def suspend(
-        self, session: Session, reason: SuspendedFor, why: str, until: datetime | None
-    ) -> None:
+    def suspend(self, session: Session, reason: SuspendedFor, why: str, until: datetime | None) -> None:
         """Puts it aside and frees its place. The generation stays until it is given out again.
 
         Without `until` it goes on when its turn comes, unless it has steps. Said again for the same reason, the
@@ -357,12 +230,7 @@ class Task(HasSteps, TakesTurns, Base):
         """
         if self.suspended_for != reason:
             self.note(session, "suspended", why, "hub")
-        self.status, self.suspended_for, self.why, self.until = (
-            TaskStatus.SUSPENDED,
-            reason,
-            why,
-            until,
-        )
+        self.status, self.suspended_for, self.why, self.until = TaskStatus.SUSPENDED, reason, why, until
         self._end_attempt(session)
         self.changed(session)
 
@@ -372,19 +240,10 @@ class Task(HasSteps, TakesTurns, Base):
             self.pending_tool_call = None
             PermissionRequest.close_tools_of(session, self.id)
 
-    def try_again(
-        self,
-        session: Session,
-        agent_id: int,
-        only_session: str | None,
-        why: str,
-        actor: str,
-    ) -> None:
+    def try_again(self, session: Session, agent_id: int, only_session: str | None, why: str, actor: str) -> None:
         """Puts it back into the queue as if it had never been tried, for this agent; for what waits or has failed."""
         self.agent_id, self.only_session = agent_id, only_session
-        self.finished_at = self.reply_message_id = self.run_id = self.partial = (
-            self.untold_at
-        ) = None
+        self.finished_at = self.reply_message_id = self.run_id = self.partial = self.untold_at = None
         self.sent_registration = 0
         self.wait(session, why, actor)
 
@@ -405,12 +264,7 @@ class Task(HasSteps, TakesTurns, Base):
 
     def timeline(self, session: Session) -> list["TaskEvent"]:
         """What happened to it, oldest first (the newest 200)."""
-        mine = (
-            select(TaskEvent)
-            .where(TaskEvent.task_id == self.id)
-            .order_by(TaskEvent.id.desc())
-            .limit(200)
-        )
+        mine = select(TaskEvent).where(TaskEvent.task_id == self.id).order_by(TaskEvent.id.desc()).limit(200)
         return list(session.scalars(mine))[::-1]
 
 
@@ -426,12 +280,8 @@ class TaskMessage(Base):
 
     __tablename__ = "task_messages"
 
-    task_id: Mapped[int] = mapped_column(
-        ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True
-    )
-    message_id: Mapped[int] = mapped_column(
-        ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, index=True
-    )
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
 class TaskEvent(Base):
@@ -440,12 +290,8 @@ class TaskEvent(Base):
     __tablename__ = "task_events"
 
     id: Mapped[Id]
-    task_id: Mapped[int] = mapped_column(
-        ForeignKey("tasks.id", ondelete="CASCADE"), index=True
-    )
-    at: Mapped[datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.clock_timestamp()
-    )
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
     event: Mapped[str] = mapped_column(String(32))
     text: Mapped[str] = mapped_column(Text)
     actor: Mapped[str] = mapped_column(String(120))

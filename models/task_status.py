@@ -23,10 +23,5 @@ class SuspendedFor(StrEnum):
     STEPS = "steps"
 
 
-OPEN = (
-    TaskStatus.QUEUED,
-    TaskStatus.CLAIMED,
-    TaskStatus.DELEGATED,
-    TaskStatus.SUSPENDED,
-)
+OPEN = (TaskStatus.QUEUED, TaskStatus.CLAIMED, TaskStatus.DELEGATED, TaskStatus.SUSPENDED)
 RUNNING = (TaskStatus.CLAIMED, TaskStatus.DELEGATED)

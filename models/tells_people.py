@@ -41,21 +41,11 @@ class TellsPeople(HandsOver):
     @staticmethod
     def due(session: Session, now: datetime, limit: int = 100) -> list[int]:
         """Topics to advance: with tasks that may be able to go, or with a return to tell of; longest due first."""
-        there = exists().where(
-            AgentSubscription.agent_id == Task.agent_id, AgentSubscription.live(now)
-        )
-        may_go = select(Task.topic_id, Task.advance_due_at.label("at")).where(
-            Task.advance_due_at <= now
-        )
-        returned = select(Task.topic_id, Task.untold_at).where(
-            Task.untold_at.is_not(None), there
-        )
+        there = exists().where(AgentSubscription.agent_id == Task.agent_id, AgentSubscription.live(now))
+        may_go = select(Task.topic_id, Task.advance_due_at.label("at")).where(Task.advance_due_at <= now)
+        returned = select(Task.topic_id, Task.untold_at).where(Task.untold_at.is_not(None), there)
         found = may_go.union_all(returned).subquery()
-        topics = (
-            select(found.c.topic_id)
-            .group_by(found.c.topic_id)
-            .order_by(func.min(found.c.at))
-        )
+        topics = select(found.c.topic_id).group_by(found.c.topic_id).order_by(func.min(found.c.at))
         return list(session.scalars(topics.limit(limit)))
 
     def agents_to_tell_of(self, session: Session) -> list[int]:
@@ -63,42 +53,27 @@ class TellsPeople(HandsOver):
         untold = (Task.topic_id == self.id, Task.untold_at.is_not(None))
         return list(session.scalars(select(Task.agent_id).where(*untold).distinct()))
 
-    def tell_returns(
-        self: Any, session: Session, agents: Iterable[Agent], now: datetime
-    ) -> None:
+    def tell_returns(self: Any, session: Session, agents: Iterable[Agent], now: datetime) -> None:
         """Says what was cancelled while these agents (locked) were away, of those that are back."""
         wanted = {agent.id: agent for agent in agents}
-        untold = (
-            Task.topic_id == self.id,
-            Task.untold_at.is_not(None),
-            Task.agent_id.in_(list(wanted)),
-        )
+        untold = (Task.topic_id == self.id, Task.untold_at.is_not(None), Task.agent_id.in_(list(wanted)))
         tasks = Task.locked(session, session.scalars(select(Task.id).where(*untold)))
-        for agent_id, some in groupby(
-            sorted(tasks, key=lambda task: (task.agent_id, task.id)),
-            lambda t: t.agent_id,
-        ):
+        for agent_id, some in groupby(sorted(tasks, key=lambda task: (task.agent_id, task.id)), lambda t: t.agent_id):
             of_agent = list(some)
             back = wanted[agent_id].routable(session, now)
             if back:
                 for task in of_agent:
                     task.untold_at = None
-                self.notice(
-                    session, _cancelled_meanwhile(wanted[agent_id].handle, of_agent)
-                )
+                self.notice(session, _cancelled_meanwhile(wanted[agent_id].handle, of_agent))
         session.flush()
 
     def tell_absences(self: Any, session: Session, now: datetime) -> int:
         """Says of each agent that works here and is not connected what becomes of that work; once a drop."""
         ids = [id for id, topic_id in _absences(session, now) if topic_id == self.id]
-        found = session.scalars(
-            select(Task.agent_id).where(Task.id.in_(ids)).distinct()
-        )
+        found = session.scalars(select(Task.agent_id).where(Task.id.in_(ids)).distinct())
         agents = {agent.id: agent for agent in Agent.locked(session, *found)}
         still = {id for id, topic_id in _absences(session, now) if topic_id == self.id}
-        tasks = [
-            task for task in Task.locked(session, still) if task.agent_id in agents
-        ]
+        tasks = [task for task in Task.locked(session, still) if task.agent_id in agents]
         for task in tasks:
             task.absence_told_at = func.clock_timestamp()
         for agent_id in sorted({task.agent_id for task in tasks}):
@@ -117,11 +92,7 @@ def _absences(session: Session, now: datetime) -> list[tuple[int, int]]:
     """(task, topic) of delegated work whose agent has no live session for a while, untold since that drop."""
     patience = min(PATIENCE, timedelta(seconds=rules().grace_seconds / 2))
     there = AgentSubscription.agent_id == Task.agent_id
-    lost = (
-        select(AgentSubscription.dropped_at)
-        .where(AgentSubscription.token == Task.sent_to)
-        .scalar_subquery()
-    )
+    lost = select(AgentSubscription.dropped_at).where(AgentSubscription.token == Task.sent_to).scalar_subquery()
     query = select(Task.id, Task.topic_id).where(
         Task.status == TaskStatus.DELEGATED,
         lost <= now - patience,
@@ -134,14 +105,7 @@ def _absences(session: Session, now: datetime) -> list[tuple[int, int]]:
 def _away(session: Session, agent: Agent, tasks: list[Task]) -> str:
     rows = AgentSubscription.of(session, agent.id)
     sent_to = {task.sent_to for task in tasks}
-    ends = max(
-        (
-            row.grace_ends_at
-            for row in rows
-            if row.grace_ends_at and row.token in sent_to
-        ),
-        default=None,
-    )
+    ends = max((row.grace_ends_at for row in rows if row.grace_ends_at and row.token in sent_to), default=None)
     if ends is None:
         return sentences.NOT_CONNECTED.format(agent=agent.handle)
     if agent.keep_seconds > 0:

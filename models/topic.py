@@ -86,21 +86,13 @@ class Topic(TellsPeople, Base):
 
     def creative(self, session: Session) -> Creative:
         """What it lives in."""
-        self._kept = session.get_one(
-            Creative, self.creative_id
-        )  # a session forgets what nobody holds
+        self._kept = session.get_one(Creative, self.creative_id)  # a session forgets what nobody holds
         return self._kept
 
     # -- making and changing -----------------------------------------------------------------------------------
 
     @classmethod
-    def create(
-        cls,
-        session: Session,
-        creative: Creative,
-        name: str,
-        primary_agent_id: int | None = None,
-    ) -> "Topic":
+    def create(cls, session: Session, creative: Creative, name: str, primary_agent_id: int | None = None) -> "Topic":
         """A new topic. Raises Invalid (name, primary_agent_id)."""
         topic = cls(creative_id=creative.id, name=check_name(name, limit=160))
         topic.set_primary_agent(session, primary_agent_id)
@@ -135,15 +127,9 @@ class Topic(TellsPeople, Base):
         Raises WrongState for a session's own topic, and while somebody works here: an answer would find no way back.
         """
         if self.session_id is not None:
-            raise WrongState(
-                "A topic that belongs to a plugin's session stays in the inbox of its owner."
-            )
-        if session.scalars(
-            select(Task.id).where(Task.topic_id == self.id, Task.finished_at.is_(None))
-        ).first():
-            raise WrongState(
-                "There is open work in this topic. Wait until it is done, or cancel it; then move it."
-            )
+            raise WrongState("A topic that belongs to a plugin's session stays in the inbox of its owner.")
+        if session.scalars(select(Task.id).where(Task.topic_id == self.id, Task.finished_at.is_(None))).first():
+            raise WrongState("There is open work in this topic. Wait until it is done, or cancel it; then move it.")
         for user_id in self.creative(session).reader_ids(session):
             broadcast(session, f"user:{user_id}", "rights")
         self.creative_id = creative.id
@@ -168,50 +154,31 @@ class Topic(TellsPeople, Base):
 
     # -- posting -----------------------------------------------------------------------------------------------
 
-    def listeners(
-        self, session: Session, text: str, author: str, now: datetime
-    ) -> Listeners:
+    def listeners(self, session: Session, text: str, author: str, now: datetime) -> Listeners:
         """Who would take this text, written by this author, now; without writing anything."""
         return listeners(session, self, text, author, now)
 
-    def post(
-        self,
-        session: Session,
-        user: User,
-        text: str,
-        now: datetime,
-        once: str | None = None,
-    ) -> Posted:
+    def post(self, session: Session, user: User, text: str, now: datetime, once: str | None = None) -> Posted:
         """A person says something; under the topic's lock.
 
         1. Store the message (the same `once` a second time answers what the first one did).
         2. Find who takes it: agents named, else the topic's own, else those whose expression accepts it.
         3. A task for each, merged into one that still waits; then let what can go, go.
         """
-        if (
-            once is not None
-            and (before := self._posted_before(session, user, once)) is not None
-        ):
+        if once is not None and (before := self._posted_before(session, user, once)) is not None:
             return before
-        message = Message.add(
-            session, self.id, text, Source.PERSON, user_id=user.id, once=once
-        )
+        message = Message.add(session, self.id, text, Source.PERSON, user_id=user.id, once=once)
         self._append(session, message)
         self.mark_read(session, user, message.id)
         taking = self.listeners(session, text, user.name, now)
         if taking.why is not None:
             message.why = taking.why
         agents = self.lock_agents(session, *(agent.id for agent in taking.agents))
-        tasks = [
-            self.queue(session, message, agent, taking, user.name)
-            for agent in taking.agents
-        ]
+        tasks = [self.queue(session, message, agent, taking, user.name) for agent in taking.agents]
         self.advance_among(session, agents, now)
         self._tell_readers(session, self.creative(session))
         session.flush()
-        session.expire(
-            message, ["delivery", "why"]
-        )  # settled by its tasks, in the database
+        session.expire(message, ["delivery", "why"])  # settled by its tasks, in the database
         return Posted(message, tasks, taking.why)
 
     def notice(self, session: Session, text: str) -> Message:
@@ -221,36 +188,21 @@ class Topic(TellsPeople, Base):
         return message
 
     def announce(
-        self,
-        session: Session,
-        agent: Agent,
-        text: str,
-        source: Source,
-        shown: Callable[[str], str] = render,
+        self, session: Session, agent: Agent, text: str, source: Source, shown: Callable[[str], str] = render
     ) -> Message:
         """An agent says something besides its answers, under the topic's lock; nobody is given work."""
-        message = Message.add(
-            session, self.id, text, source, agent_id=agent.id, shown=shown
-        )
+        message = Message.add(session, self.id, text, source, agent_id=agent.id, shown=shown)
         self._append(session, message)
         self._tell_readers(session, self.creative(session))
         return message
 
     def _posted_before(self, session: Session, user: User, once: str) -> Posted | None:
-        mine = (
-            Message.topic_id == self.id,
-            Message.user_id == user.id,
-            Message.once == once,
-        )
+        mine = (Message.topic_id == self.id, Message.user_id == user.id, Message.once == once)
         message = session.scalars(select(Message).where(*mine)).first()
         if message is None:
             return None
-        carried = select(TaskMessage.task_id).where(
-            TaskMessage.message_id == message.id
-        )
-        tasks = list(
-            session.scalars(select(Task).where(Task.id.in_(carried)).order_by(Task.id))
-        )
+        carried = select(TaskMessage.task_id).where(TaskMessage.message_id == message.id)
+        tasks = list(session.scalars(select(Task).where(Task.id.in_(carried)).order_by(Task.id)))
         return Posted(message, tasks, None if tasks else message.why)
 
     def _append(self, session: Session, message: Message) -> None:
@@ -260,13 +212,7 @@ class Topic(TellsPeople, Base):
     # -- answering ---------------------------------------------------------------------------------------------
 
     def reply(
-        self,
-        session: Session,
-        agent: Agent,
-        text: str,
-        task: Task | None,
-        generation: str | None,
-        now: datetime,
+        self, session: Session, agent: Agent, text: str, task: Task | None, generation: str | None, now: datetime
     ) -> Message:
         """An agent answers; under the topic's lock, so that others see nothing of it or all.
 
@@ -279,12 +225,7 @@ class Topic(TellsPeople, Base):
             [task] = Task.locked(session, [task.id])
             _check_claim(task, generation)
         message = Message.add(
-            session,
-            self.id,
-            text,
-            Source.REPLY,
-            agent_id=agent.id,
-            task_id=task.id if task else None,
+            session, self.id, text, Source.REPLY, agent_id=agent.id, task_id=task.id if task else None
         )
         self._append(session, message)
         if task is not None:
@@ -299,51 +240,31 @@ class Topic(TellsPeople, Base):
 
     def delegated_task(self, session: Session, agent_id: int) -> Task | None:
         """The oldest task the agent was given here and has not answered."""
-        open_ = (
-            Task.topic_id == self.id,
-            Task.agent_id == agent_id,
-            Task.status == TaskStatus.DELEGATED,
-        )
-        return session.scalars(
-            select(Task).where(*open_).order_by(Task.id).limit(1)
-        ).first()
+        open_ = (Task.topic_id == self.id, Task.agent_id == agent_id, Task.status == TaskStatus.DELEGATED)
+        return session.scalars(select(Task).where(*open_).order_by(Task.id).limit(1)).first()
 
     # -- reading -----------------------------------------------------------------------------------------------
 
     def mark_read(self, session: Session, user: User, message_id: int) -> bool:
         """The person has seen everything up to this message; never moves back. Says whether that was new."""
-        seen = insert(TopicRead).values(
-            user_id=user.id, topic_id=self.id, message_id=message_id
-        )
+        seen = insert(TopicRead).values(user_id=user.id, topic_id=self.id, message_id=message_id)
         further = seen.on_conflict_do_update(
             index_elements=["user_id", "topic_id"],
             set_={"message_id": seen.excluded.message_id},
             where=TopicRead.message_id < seen.excluded.message_id,
         )
-        return (
-            session.execute(further.returning(TopicRead.message_id)).first() is not None
-        )
+        return session.execute(further.returning(TopicRead.message_id)).first() is not None
 
     def messages(
-        self,
-        session: Session,
-        limit: int,
-        before: int | None = None,
-        after: int | None = None,
+        self, session: Session, limit: int, before: int | None = None, after: int | None = None
     ) -> list[Message]:
         """A page of what was said, oldest first: the newest ones, those before an id, or those after one."""
         query = select(Message).where(Message.topic_id == self.id)
         if after is not None:
-            return list(
-                session.scalars(
-                    query.where(Message.id > after).order_by(Message.id).limit(limit)
-                )
-            )
+            return list(session.scalars(query.where(Message.id > after).order_by(Message.id).limit(limit)))
         if before is not None:
             query = query.where(Message.id < before)
-        return list(session.scalars(query.order_by(Message.id.desc()).limit(limit)))[
-            ::-1
-        ]
+        return list(session.scalars(query.order_by(Message.id.desc()).limit(limit)))[::-1]
 
 
 class TopicRead(Base):
@@ -351,24 +272,15 @@ class TopicRead(Base):
 
     __tablename__ = "topic_reads"
 
-    user_id: Mapped[int] = mapped_column(
-        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
-    topic_id: Mapped[int] = mapped_column(
-        ForeignKey("topics.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    topic_id: Mapped[int] = mapped_column(ForeignKey("topics.id", ondelete="CASCADE"), primary_key=True)
     message_id: Mapped[int] = mapped_column(BigInteger)
 
 
 def _check_claim(task: Task, generation: str | None) -> None:
     if task.status != TaskStatus.DELEGATED:
-        raise LostRace(
-            f"The task is {task.status}; the answer was not stored.",
-            reason=_why_lost(task),
-        )
-    if generation is not None and not hmac.compare_digest(
-        generation.encode(), (task.generation or "").encode()
-    ):
+        raise LostRace(f"The task is {task.status}; the answer was not stored.", reason=_why_lost(task))
+    if generation is not None and not hmac.compare_digest(generation.encode(), (task.generation or "").encode()):
         raise LostRace(
             "The task was given out again since: this answer belongs to an earlier attempt and was not stored.",
             reason="not_delegated",
@@ -379,8 +291,4 @@ def _why_lost(task: Task) -> str:
     """Whether the answer given is a harmless duplicate, or would be lost."""
     if task.status != TaskStatus.DONE:
         return "not_delegated"
-    return (
-        "already_completed"
-        if task.reply_message_id is not None
-        else "claimed_without_reply"
-    )
+    return "already_completed" if task.reply_message_id is not None else "claimed_without_reply"

@@ -2,16 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import (
-    BigInteger,
-    ForeignKey,
-    Index,
-    String,
-    Text,
-    UniqueConstraint,
-    select,
-    text,
-)
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -23,9 +14,7 @@ class TrayItem(Base):
     """One message. `why` says why it fitted nowhere; `source` what sent it."""
 
     __tablename__ = "tray_items"
-    __table_args__ = (
-        Index("ix_tray_items_open", "id", postgresql_where=text("ended_at IS NULL")),
-    )
+    __table_args__ = (Index("ix_tray_items_open", "id", postgresql_where=text("ended_at IS NULL")),)
 
     id: Mapped[Id]
     gateway_id: Mapped[int] = mapped_column(ForeignKey("gateways.id"), index=True)
@@ -43,44 +32,20 @@ class TrayItem(Base):
 
     @classmethod
     def put(
-        cls,
-        session: Session,
-        gateway_id: int,
-        session_key: str,
-        run_id: str,
-        words: str,
-        source: str,
-        why: str,
+        cls, session: Session, gateway_id: int, session_key: str, run_id: str, words: str, source: str, why: str
     ) -> "TrayItem":
         """A new item."""
         item = cls(
-            gateway_id=gateway_id,
-            session_key=session_key,
-            run_id=run_id[:200],
-            text=words,
-            source=source,
-            why=why,
+            gateway_id=gateway_id, session_key=session_key, run_id=run_id[:200], text=words, source=source, why=why
         )
         session.add(item)
         session.flush()
         broadcast(session, "hub", "tray")
         return item
 
-    def end(
-        self,
-        session: Session,
-        user_id: int,
-        now: datetime,
-        topic_id: int | None,
-        message_id: int | None,
-    ) -> None:
+    def end(self, session: Session, user_id: int, now: datetime, topic_id: int | None, message_id: int | None) -> None:
         """It was assigned to a topic, or thrown away (neither topic nor message)."""
-        self.topic_id, self.message_id, self.ended_by, self.ended_at = (
-            topic_id,
-            message_id,
-            user_id,
-            now,
-        )
+        self.topic_id, self.message_id, self.ended_by, self.ended_at = topic_id, message_id, user_id, now
         session.flush()
         broadcast(session, "hub", "tray")
 
@@ -89,48 +54,26 @@ class TrayRoute(Base):
     """Somebody's choice, remembered: what comes under this key goes to this topic from now on."""
 
     __tablename__ = "tray_routes"
-    __table_args__ = (
-        UniqueConstraint(
-            "gateway_id", "session_key", name="uq_tray_routes_gateway_id_session_key"
-        ),
-    )
+    __table_args__ = (UniqueConstraint("gateway_id", "session_key", name="uq_tray_routes_gateway_id_session_key"),)
 
     id: Mapped[Id]
-    gateway_id: Mapped[int] = mapped_column(
-        ForeignKey("gateways.id", ondelete="CASCADE")
-    )
+    gateway_id: Mapped[int] = mapped_column(ForeignKey("gateways.id", ondelete="CASCADE"))
     session_key: Mapped[str] = mapped_column(String(512))
     topic_id: Mapped[int] = mapped_column(ForeignKey("topics.id", ondelete="CASCADE"))
     made_by: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[Born]
 
     @classmethod
-    def remember(
-        cls,
-        session: Session,
-        gateway_id: int,
-        session_key: str,
-        topic_id: int,
-        user_id: int,
-    ) -> None:
+    def remember(cls, session: Session, gateway_id: int, session_key: str, topic_id: int, user_id: int) -> None:
         """From now on; a later choice replaces an earlier one."""
         new = insert(cls).values(
-            gateway_id=gateway_id,
-            session_key=session_key[:512],
-            topic_id=topic_id,
-            made_by=user_id,
+            gateway_id=gateway_id, session_key=session_key[:512], topic_id=topic_id, made_by=user_id
         )
         replaced = {"topic_id": topic_id, "made_by": user_id}
-        session.execute(
-            new.on_conflict_do_update(
-                index_elements=["gateway_id", "session_key"], set_=replaced
-            )
-        )
+        session.execute(new.on_conflict_do_update(index_elements=["gateway_id", "session_key"], set_=replaced))
 
     @classmethod
-    def topic_for(
-        cls, session: Session, gateway_id: int, session_key: str
-    ) -> int | None:
+    def topic_for(cls, session: Session, gateway_id: int, session_key: str) -> int | None:
         """The topic chosen for this key, None when nobody chose."""
         mine = (cls.gateway_id == gateway_id, cls.session_key == session_key[:512])
         return session.scalar(select(cls.topic_id).where(*mine))

@@ -41,17 +41,10 @@ def answers() -> Select[*tuple[Any, ...]]:
 def in_topic(session: Session, topic_id: int) -> list[Row[*tuple[Any, ...]]]:
     """What is being answered in a topic, in the order it began."""
     began = answers().where(RunningAnswer.topic_id == topic_id)
-    return list(
-        session.execute(began.order_by(RunningAnswer.started_at, RunningAnswer.run_id))
-    )
+    return list(session.execute(began.order_by(RunningAnswer.started_at, RunningAnswer.run_id)))
 
 
-def by_runs(
-    session: Session, runs: Iterable[tuple[int, str]]
-) -> dict[tuple[int, str], Row[*tuple[Any, ...]]]:
+def by_runs(session: Session, runs: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Row[*tuple[Any, ...]]]:
     """These runs, each named by (gateway_id, run_id); one that is over is left out."""
     named = tuple_(RunningAnswer.gateway_id, RunningAnswer.run_id).in_(list(runs))
-    return {
-        (row.gateway_id, row.run_id): row
-        for row in session.execute(answers().where(named))
-    }
+    return {(row.gateway_id, row.run_id): row for row in session.execute(answers().where(named))}

@@ -15,9 +15,7 @@ from models.errors import Invalid, NameTaken
 
 LOCALES = ("en", "ko")
 THEMES = ("light", "dark")
-DEVICE_ZONE = (
-    "UTC"  # the zone of who never chose one: pages then show the times of the device
-)
+DEVICE_ZONE = "UTC"  # the zone of who never chose one: pages then show the times of the device
 
 
 class Role(StrEnum):
@@ -66,47 +64,25 @@ class User(Base):
     @classmethod
     def by_email(cls, session: Session, email: str) -> "User | None":
         """The person with this address, whatever its case; removed people are not found."""
-        return session.scalars(
-            select(cls).where(
-                cls.email == email.strip().lower(), cls.removed_at.is_(None)
-            )
-        ).first()
+        return session.scalars(select(cls).where(cls.email == email.strip().lower(), cls.removed_at.is_(None))).first()
 
     @classmethod
     def by_id(cls, session: Session, id: int) -> "User | None":
         """The person with this id; removed people are not found."""
-        return session.scalars(
-            select(cls).where(cls.id == id, cls.removed_at.is_(None))
-        ).first()
+        return session.scalars(select(cls).where(cls.id == id, cls.removed_at.is_(None))).first()
 
     @classmethod
     def any(cls, session: Session) -> bool:
         """Whether this hub has an account at all."""
-        return (
-            session.scalar(select(cls.id).where(cls.removed_at.is_(None)).limit(1))
-            is not None
-        )
+        return session.scalar(select(cls.id).where(cls.removed_at.is_(None)).limit(1)) is not None
 
     @classmethod
     def members(cls, session: Session) -> list["User"]:
         """Everybody who has an account, by name."""
-        return list(
-            session.scalars(
-                select(cls)
-                .where(cls.removed_at.is_(None))
-                .order_by(func.lower(cls.name), cls.id)
-            )
-        )
+        return list(session.scalars(select(cls).where(cls.removed_at.is_(None)).order_by(func.lower(cls.name), cls.id)))
 
     @classmethod
-    def create(
-        cls,
-        session: Session,
-        email: str,
-        name: str,
-        role: str,
-        password_hash: str | None = None,
-    ) -> "User":
+    def create(cls, session: Session, email: str, name: str, role: str, password_hash: str | None = None) -> "User":
         """A new person. The password comes hashed: hashing takes 0.1 s and has no place in a transaction.
 
         Raises Invalid (email, name, role) or NameTaken (email).
@@ -128,9 +104,7 @@ class User(Base):
         """Whether this person's role includes the given one."""
         return self.removed_at is None and Role(self.role).includes(role)
 
-    def change(
-        self, name: str, locale: str, zone: str, theme: str | None, single_keys: bool
-    ) -> None:
+    def change(self, name: str, locale: str, zone: str, theme: str | None, single_keys: bool) -> None:
         """What a person decides about their own pages. Raises Invalid with every field at fault."""
         problems: dict[str, str] = {}
         if locale not in LOCALES:
@@ -145,13 +119,7 @@ class User(Base):
             problems = {**refusal.fields, **problems}
         if problems:
             raise Invalid(**problems)
-        self.name, self.locale, self.zone, self.theme, self.single_keys = (
-            name,
-            locale,
-            zone,
-            theme,
-            single_keys,
-        )
+        self.name, self.locale, self.zone, self.theme, self.single_keys = name, locale, zone, theme, single_keys
 
     def set_password(self, password_hash: str) -> None:
         """A new password, given hashed; signs out every browser."""
@@ -197,15 +165,9 @@ def check_name(name: str, what: str = "name", limit: int = 80) -> str:
     if not name:
         raise Invalid(**{what: f"Give a {what}."})
     if len(name) > limit:
-        raise Invalid(
-            **{
-                what: f"Give a {what} of at most {limit} characters; this one has {len(name)}."
-            }
-        )
+        raise Invalid(**{what: f"Give a {what} of at most {limit} characters; this one has {len(name)}."})
     if not name.isprintable():
         raise Invalid(
-            **{
-                what: f"Use letters, digits and blanks for the {what}; it contains something that cannot be shown."
-            }
+            **{what: f"Use letters, digits and blanks for the {what}; it contains something that cannot be shown."}
         )
     return name

@@ -25,27 +25,14 @@ def end_work(session: Session, owner_id: int, now: datetime) -> int:
     """
     lost = _lost(session, owner_id)
     topic_ids = sorted({row.topic_id for row in lost})
-    session.execute(
-        select(Topic.id)
-        .where(Topic.id.in_(topic_ids))
-        .order_by(Topic.id)
-        .with_for_update()
-    )
-    open_here = select(Task.agent_id).where(
-        Task.topic_id.in_(topic_ids), Task.finished_at.is_(None)
-    )
+    session.execute(select(Topic.id).where(Topic.id.in_(topic_ids)).order_by(Topic.id).with_for_update())
+    open_here = select(Task.agent_id).where(Task.topic_id.in_(topic_ids), Task.finished_at.is_(None))
     Agent.locked(session, *session.scalars(open_here.distinct()))
     handles = {row.agent_id: row.handle for row in lost}
     ended = 0
     for task in Task.locked(session, [row.id for row in lost]):
         if task.is_open:
-            task.finish(
-                session,
-                TaskStatus.CANCELLED,
-                WHY.format(agent=handles[task.agent_id]),
-                now,
-                "hub",
-            )
+            task.finish(session, TaskStatus.CANCELLED, WHY.format(agent=handles[task.agent_id]), now, "hub")
             ended += 1
     Task.mark_due(session, now, topic_ids=topic_ids)
     for agent_id in sorted(handles):
@@ -65,8 +52,6 @@ def _lost(session: Session, owner_id: int) -> Sequence[Row[*tuple[Any, ...]]]:
     usable = {
         (creative_id, agent.id)
         for creative_id in {row.creative_id for row in found}
-        for agent in session.scalars(
-            Agent.usable_in(creative_id).where(Agent.owner_id == owner_id)
-        )
+        for agent in session.scalars(Agent.usable_in(creative_id).where(Agent.owner_id == owner_id))
     }
     return [row for row in found if (row.creative_id, row.agent_id) not in usable]

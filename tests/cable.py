@@ -13,13 +13,7 @@ PROTOCOLS = ["actioncable-v1-json", "actioncable-unsupported"]
 class Cable:
     """One socket. `with Cable(port, token) as cable:`"""
 
-    def __init__(
-        self,
-        port: int,
-        token: str | None,
-        protocols: list[str] | None = None,
-        **options: Any,
-    ) -> None:
+    def __init__(self, port: int, token: str | None, protocols: list[str] | None = None, **options: Any) -> None:
         query = f"?token={token}" if token else ""
         options.setdefault("origin", f"http://127.0.0.1:{port}")
         self.socket = websocket.create_connection(
@@ -33,10 +27,7 @@ class Cable:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.socket.close()
 

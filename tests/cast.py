@@ -34,22 +34,16 @@ class Cast:
         now = database_time(session)
         mark = uuid.uuid4().hex[:6]
         alice, bob, mallory = (
-            User.create(
-                session, f"{name.lower()}-{mark}@example.org", name, Role.MEMBER
-            )
+            User.create(session, f"{name.lower()}-{mark}@example.org", name, Role.MEMBER)
             for name in ("Alice", "Bob", "Mallory")
         )
         docs = Creative.create(session, alice, "Docs")
         docs.share(session, Level.READ, user_id=bob.id)
-        scout, session_topic, _ = registration.register(
-            session, alice, "scout", "laptop", "my-repo", now
-        )
+        scout, session_topic, _ = registration.register(session, alice, "scout", "laptop", "my-repo", now)
         topic = Topic.create(session, docs, "Release", scout.id)
         return cls(session, now, alice, bob, mallory, docs, topic, scout, session_topic)
 
-    def connect(
-        self, agent: Agent | None = None, session_id: str | None = "laptop"
-    ) -> str:
+    def connect(self, agent: Agent | None = None, session_id: str | None = "laptop") -> str:
         """A session of the agent is there; returns the token of its connection."""
         token = uuid.uuid4().hex
         Agent.subscribe(self.session, (agent or self.scout).id, session_id, token, None)

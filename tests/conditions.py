@@ -7,9 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(
-    condition: Callable[[], T], what: str = "the condition", seconds: float = 10.0
-) -> T:
+def until(condition: Callable[[], T], what: str = "the condition", seconds: float = 10.0) -> T:
     """What the condition gives as soon as it is true. Fails, naming what was waited for, after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

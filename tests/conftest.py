@@ -56,9 +56,7 @@ def session(database_url: str) -> Iterator[Session]:
     """A session inside a transaction that is rolled back: for tests of the models."""
     with database.engine().connect() as connection:
         outer = connection.begin()
-        with Session(
-            connection, join_transaction_mode="create_savepoint", expire_on_commit=False
-        ) as session:
+        with Session(connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session:
             yield session
         outer.rollback()
 
@@ -84,6 +82,4 @@ def client(app: flask.Flask) -> FlaskClient:
 def configured(folder: Path, **settings: str) -> Config:
     """Settings for a test: given without their prefix, in lower case."""
     given = {"data_dir": str(folder), "secret_key": KEYS[0], **settings}
-    return Config.from_env(
-        {f"SWITCHYARD_{name.upper()}": value for name, value in given.items()}
-    )
+    return Config.from_env({f"SWITCHYARD_{name.upper()}": value for name, value in given.items()})

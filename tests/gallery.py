@@ -31,9 +31,7 @@ def environment() -> jinja2.Environment:
     """Jinja as the app sets it up, with the clock standing still at 14:21:06."""
     folders = [str(TEMPLATES), str(ROOT / "tests" / "gallery_templates")]
     env = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folders),
-        autoescape=True,
-        undefined=jinja2.ChainableUndefined,
+        loader=jinja2.FileSystemLoader(folders), autoescape=True, undefined=jinja2.ChainableUndefined
     )
     words.install(env, lambda: NOW, lambda: UTC)
     env.globals["csrf_token"] = lambda: "gallery"
@@ -47,9 +45,7 @@ def render(folder: pathlib.Path) -> list[str]:
     env = environment()
     made = pages()
     for name, (template, context) in made.items():
-        (folder / name).write_text(
-            env.get_template(template).render(**context), encoding="utf-8"
-        )
+        (folder / name).write_text(env.get_template(template).render(**context), encoding="utf-8")
     return list(made)
 
 
@@ -68,9 +64,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 @contextlib.contextmanager
 def serving(folder: pathlib.Path) -> Iterator[str]:
     """A server of the folder on a free port; yields its address."""
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Handler, directory=str(folder))
-    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -106,12 +100,8 @@ def photograph(folder: pathlib.Path, names: list[str]) -> None:
                 page.goto(f"{address}/{name}")
                 if width > 700:
                     tall = page.evaluate("document.documentElement.scrollHeight")
-                    page.set_viewport_size(
-                        {"width": width, "height": max(height, tall)}
-                    )
-                page.screenshot(
-                    path=str(folder / f"{name[:-5]}-{theme}.png"), caret="initial"
-                )
+                    page.set_viewport_size({"width": width, "height": max(height, tall)})
+                page.screenshot(path=str(folder / f"{name[:-5]}-{theme}.png"), caret="initial")
             page.close()
 
 

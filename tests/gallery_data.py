@@ -12,20 +12,10 @@ SCOUT = {"kind": "agent", "id": 1, "name": "scout", "initials": "sc"}
 HUB = {"kind": "system", "id": None, "name": "Switchyard", "initials": "sy"}
 
 
-def message(
-    id: int, author: dict[str, Any], html: str, at: datetime, **more: Any
-) -> SimpleNamespace:
+def message(id: int, author: dict[str, Any], html: str, at: datetime, **more: Any) -> SimpleNamespace:
     """A message as components/message.html wants it."""
-    fields = {
-        "continued": False,
-        "delivery": None,
-        "why": None,
-        "source": "person",
-        "from_where": None,
-    }
-    return SimpleNamespace(
-        id=id, author=author, html=html, created_at=at, **{**fields, **more}
-    )
+    fields = {"continued": False, "delivery": None, "why": None, "source": "person", "from_where": None}
+    return SimpleNamespace(id=id, author=author, html=html, created_at=at, **{**fields, **more})
 
 
 APPROVAL = SimpleNamespace(
@@ -52,10 +42,7 @@ QUESTION = SimpleNamespace(
     question="Group the changelog by date or by part of the product?",
     created_at=before(minutes=6),
     expires_at=None,
-    choices=[
-        {"label": "By date", "value": "date"},
-        {"label": "By part", "value": "part"},
-    ],
+    choices=[{"label": "By date", "value": "date"}, {"label": "By part", "value": "part"}],
     href="/approvals/3",
     decide="/approvals/3/decision",
 )
@@ -66,9 +53,7 @@ LONG_APPROVAL = SimpleNamespace(
     question=None,
     choices=None,
     where=None,
-    command="\n".join(
-        f"+ line {number} of the new build stage" for number in range(1, 32)
-    ),
+    command="\n".join(f"+ line {number} of the new build stage" for number in range(1, 32)),
     facts=[
         ("Folder", "~/work/atlas"),
         ("Why", "“Publish the fixed documentation.”"),
@@ -137,13 +122,7 @@ ANSWER = SimpleNamespace(
     " safe for today;</li><li>or install <code>gcc-aarch64-linux-gnu</code> in the build stage, which is the right</li>"
     "</ul>",
 )
-ROUTE = {
-    "to": SCOUT,
-    "state": None,
-    "words": ", this topic’s agent.",
-    "more": "Name another with @.",
-    "link": None,
-}
+ROUTE = {"to": SCOUT, "state": None, "words": ", this topic’s agent.", "more": "Name another with @.", "link": None}
 ROUTE_AWAY = {
     "to": {"kind": "agent", "name": "scribe", "initials": "sr"},
     "state": "waiting",
@@ -161,24 +140,9 @@ ROUTE_NOBODY = {
 PEOPLE = [
     {"kind": "user", "name": "Mira", "initials": "MK", "lamp": None, "words": "here"},
     {"kind": "user", "name": "Jonas", "initials": "JB", "lamp": None, "words": "here"},
-    {
-        "kind": "agent",
-        "name": "scout",
-        "initials": "sc",
-        "lamp": {"state": "working", "word": "working"},
-    },
-    {
-        "kind": "agent",
-        "name": "scribe",
-        "initials": "sr",
-        "lamp": {"state": "waiting", "word": "dropped"},
-    },
-    {
-        "kind": "agent",
-        "name": "mason",
-        "initials": "ma",
-        "lamp": {"state": "needs-you", "word": "asks you"},
-    },
+    {"kind": "agent", "name": "scout", "initials": "sc", "lamp": {"state": "working", "word": "working"}},
+    {"kind": "agent", "name": "scribe", "initials": "sr", "lamp": {"state": "waiting", "word": "dropped"}},
+    {"kind": "agent", "name": "mason", "initials": "ma", "lamp": {"state": "needs-you", "word": "asks you"}},
 ]
 TOPICS = [
     {

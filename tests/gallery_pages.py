@@ -26,12 +26,7 @@ def pages() -> dict[str, tuple[str, dict[str, Any]]]:
 def topic_pages() -> dict[str, tuple[str, dict[str, Any]]]:
     """The topics page and a topic in its moods."""
     topic = {
-        "topic": {
-            "id": 5,
-            "name": "Release 2.4",
-            "lead": "In Atlas. Its agent is scout.",
-            "last_message_id": 3,
-        },
+        "topic": {"id": 5, "name": "Release 2.4", "lead": "In Atlas. Its agent is scout.", "last_message_id": 3},
         "route": data.ROUTE,
         "once": "a1b2",
         "people": data.PEOPLE,
@@ -39,15 +34,9 @@ def topic_pages() -> dict[str, tuple[str, dict[str, Any]]]:
         "menu": [{"href": "/topics/5/edit", "label": "Rename"}],
     }
     around = shell.shell("/topic.html", short_title="Release 2.4")
-    refused = {
-        "text": "@scout a text that was refused",
-        "error": "Shorten the text to 200,000 characters.",
-    }
+    refused = {"text": "@scout a text that was refused", "error": "Shorten the text to 200,000 characters."}
     return {
-        "topic.html": (
-            "topics/topic.html",
-            {**around, **topic, "items": talk.CONVERSATION},
-        ),
+        "topic.html": ("topics/topic.html", {**around, **topic, "items": talk.CONVERSATION}),
         "topic-live.html": (
             "topics/topic.html",
             {
@@ -61,12 +50,7 @@ def topic_pages() -> dict[str, tuple[str, dict[str, Any]]]:
         ),
         "topic-more.html": (
             "topics/topic.html",
-            {
-                **around,
-                **topic,
-                "items": talk.MORE_TALK,
-                "earlier": "/topics/5?before=9",
-            },
+            {**around, **topic, "items": talk.MORE_TALK, "earlier": "/topics/5?before=9"},
         ),
         "topic-refused.html": (
             "topics/topic.html",
@@ -81,10 +65,7 @@ def topic_pages() -> dict[str, tuple[str, dict[str, Any]]]:
                 "lead": "One of three has something new.",
             },
         ),
-        "topics-empty.html": (
-            "topics/topics.html",
-            {**shell.shell("/topic.html"), "topics": [], "may_create": True},
-        ),
+        "topics-empty.html": ("topics/topics.html", {**shell.shell("/topic.html"), "topics": [], "may_create": True}),
     }
 
 
@@ -139,11 +120,7 @@ def list_pages() -> dict[str, tuple[str, dict[str, Any]]]:
         input="git push origin main",
         output="error: remote is ahead",
     )
-    many = [
-        data.STEPS[0],
-        *[SimpleNamespace(**{**vars(data.STEPS[1]), "id": 20 + n}) for n in range(5)],
-        failed,
-    ]
+    many = [data.STEPS[0], *[SimpleNamespace(**{**vars(data.STEPS[1]), "id": 20 + n}) for n in range(5)], failed]
     notices = [
         {
             "state": "trouble",
@@ -158,14 +135,7 @@ def list_pages() -> dict[str, tuple[str, dict[str, Any]]]:
         "agents.html": {"rows": agent_rows(), "width": "table"},
         "gateway.html": {"events": events, "short_title": "Gateway"},
         "form.html": {"notices": notices},
-        "empty.html": {
-            "approvals": 0,
-            "gateway": {
-                "state": "live",
-                "words": "All gateways live",
-                "short": "All live",
-            },
-        },
+        "empty.html": {"approvals": 0, "gateway": {"state": "live", "words": "All gateways live", "short": "All live"}},
         "components.html": {
             "lamps": LAMPS,
             "many": many,
@@ -177,10 +147,7 @@ def list_pages() -> dict[str, tuple[str, dict[str, Any]]]:
             "running": running,
         },
     }
-    return {
-        name: (name, {**shell.shell(f"/{name}"), **more})
-        for name, more in context.items()
-    }
+    return {name: (name, {**shell.shell(f"/{name}"), **more}) for name, more in context.items()}
 
 
 def agent_rows() -> list[dict[str, Any]]:
@@ -197,46 +164,10 @@ def agent_rows() -> list[dict[str, Any]]:
             "2 sessions",
             "2 of 4",
         ),
-        (
-            "mason",
-            "ma",
-            "Jonas’s",
-            "needs-you",
-            "Asks you",
-            "for 6 min",
-            "client-vps",
-            "1 of 1",
-        ),
-        (
-            "ledger",
-            "le",
-            "Mira’s",
-            "live",
-            "Live",
-            "idle for 4 min",
-            "office",
-            "0 of 2",
-        ),
-        (
-            "nightly",
-            "ni",
-            "Mira’s",
-            "trouble",
-            "Cannot take work",
-            "home needs pairing",
-            "home",
-            "2 wait",
-        ),
-        (
-            "otto",
-            "ot",
-            "Jonas’s · plugin",
-            "off",
-            "Away",
-            "since Tuesday 17:20",
-            "no session",
-            None,
-        ),
+        ("mason", "ma", "Jonas’s", "needs-you", "Asks you", "for 6 min", "client-vps", "1 of 1"),
+        ("ledger", "le", "Mira’s", "live", "Live", "idle for 4 min", "office", "0 of 2"),
+        ("nightly", "ni", "Mira’s", "trouble", "Cannot take work", "home needs pairing", "home", "2 wait"),
+        ("otto", "ot", "Jonas’s · plugin", "off", "Away", "since Tuesday 17:20", "no session", None),
     ]
     return [
         {

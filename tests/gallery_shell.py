@@ -28,14 +28,7 @@ def navigation(current: str) -> list[dict[str, Any]]:
             None,
             [
                 item("Now", "house", "/now.html"),
-                item(
-                    "Approvals",
-                    "stamp",
-                    "/approvals.html",
-                    count=2,
-                    needs_you=True,
-                    id="approvals",
-                ),
+                item("Approvals", "stamp", "/approvals.html", count=2, needs_you=True, id="approvals"),
                 item("Tasks", "list-checks", "/tasks.html", count=7),
                 item("Tray", "inbox", "/empty.html", count=4),
             ],

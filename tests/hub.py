@@ -43,10 +43,7 @@ class RunningHub:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
         if error is not None or os.environ.get("KEEP_LOGS"):
@@ -61,10 +58,7 @@ class RunningHub:
             "SWITCHYARD_DATA_DIR": self._folder.name,
             "SWITCHYARD_SECRET_KEY": KEY,
             "SWITCHYARD_PORT": str(self.port),
-            **{
-                f"SWITCHYARD_{name.upper()}": value
-                for name, value in self.settings.items()
-            },
+            **{f"SWITCHYARD_{name.upper()}": value for name, value in self.settings.items()},
         }
         self._process = subprocess.Popen(
             [sys.executable, "wsgi.py"],
@@ -75,9 +69,7 @@ class RunningHub:
             stderr=open(pathlib.Path(self._folder.name) / "log", "a"),  # noqa: SIM115 (the process has it)
         )
         lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(
-            target=self._read, args=(self._process, lines), daemon=True
-        ).start()
+        threading.Thread(target=self._read, args=(self._process, lines), daemon=True).start()
         ready = lines.get(timeout=40)
         if "ready at" not in ready:
             raise AssertionError(f"the hub did not start: {self.log()[-3000:]}")
@@ -116,12 +108,7 @@ class RunningHub:
         return (pathlib.Path(self._folder.name) / "log").read_text()
 
     def request(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        token: str | None = None,
-        **headers: str,
+        self, method: str, path: str, body: Any = None, token: str | None = None, **headers: str
     ) -> tuple[int, Any]:
         """One request to the REST API: status and JSON (None when there is no body)."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
@@ -129,15 +116,11 @@ class RunningHub:
             given = {"Content-Type": "application/json", **headers}
             if token:
                 given["Authorization"] = f"Bearer {token}"
-            connection.request(
-                method, path, None if body is None else json.dumps(body), given
-            )
+            connection.request(method, path, None if body is None else json.dumps(body), given)
             answer = connection.getresponse()
             content = answer.read()
             is_json = "json" in (answer.headers.get("Content-Type") or "")
-            return answer.status, json.loads(
-                content
-            ) if content and is_json else content.decode() or None
+            return answer.status, json.loads(content) if content and is_json else content.decode() or None
         finally:
             connection.close()
 

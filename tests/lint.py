@@ -12,26 +12,13 @@ def ruff(*arguments: str) -> int:
     """The exit code of one ruff run over the whole tree, with the [ruff] section handed over as `--config` options."""
     settings = configparser.ConfigParser()
     settings.read(ROOT / "setup.cfg")
-    plain = {
-        key: value
-        for key, value in settings["ruff"].items()
-        if not key.startswith("lint.")
-    }
+    plain = {key: value for key, value in settings["ruff"].items() if not key.startswith("lint.")}
     # One table: of several `lint.` options ruff would keep only some.
-    rules = (
-        f"{key[5:]} = {value}"
-        for key, value in settings["ruff"].items()
-        if key.startswith("lint.")
-    )
-    given = [
-        *(f"{key} = {value}" for key, value in plain.items()),
-        f"lint = {{{', '.join(rules)}}}",
-    ]
+    rules = (f"{key[5:]} = {value}" for key, value in settings["ruff"].items() if key.startswith("lint."))
+    given = [*(f"{key} = {value}" for key, value in plain.items()), f"lint = {{{', '.join(rules)}}}"]
     options = [part for option in given for part in ("--config", option)]
     binary = pathlib.Path(sys.executable).parent / "ruff"
-    return subprocess.call(
-        [str(binary), *arguments, "--no-cache", "--isolated", *options, "."], cwd=ROOT
-    )
+    return subprocess.call([str(binary), *arguments, "--no-cache", "--isolated", *options, "."], cwd=ROOT)
 
 
 if __name__ == "__main__":

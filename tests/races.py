@@ -34,22 +34,14 @@ LOST = text(
     "SELECT id FROM tasks t WHERE status = 'delegated'"
     " AND NOT EXISTS (SELECT 1 FROM agent_subscriptions s WHERE s.token = t.sent_to AND s.agent_id = t.agent_id)"
 )
-DOUBLE = text(
-    "SELECT task_id FROM messages WHERE task_id IS NOT NULL GROUP BY task_id HAVING count(*) > 1"
-)
-UNLINKED = text(
-    "SELECT id FROM tasks WHERE (status = 'done') <> (reply_message_id IS NOT NULL)"
-)
+DOUBLE = text("SELECT task_id FROM messages WHERE task_id IS NOT NULL GROUP BY task_id HAVING count(*) > 1")
+UNLINKED = text("SELECT id FROM tasks WHERE (status = 'done') <> (reply_message_id IS NOT NULL)")
 CROWDED = text(
     "SELECT topic_id FROM tasks WHERE status IN ('claimed', 'delegated') AND pending_tool_call IS NULL"
     " GROUP BY topic_id HAVING count(*) > 1"
 )
-RUNNING = text(
-    "SELECT count(*) FROM tasks WHERE agent_id = :agent AND status IN ('claimed', 'delegated')"
-)
-LIVE = text(
-    "SELECT count(*) FROM agent_subscriptions WHERE agent_id = :agent AND dropped_at IS NULL"
-)
+RUNNING = text("SELECT count(*) FROM tasks WHERE agent_id = :agent AND status IN ('claimed', 'delegated')")
+LIVE = text("SELECT count(*) FROM agent_subscriptions WHERE agent_id = :agent AND dropped_at IS NULL")
 
 
 def at_once(*doors: Door) -> list[Any]:
@@ -89,33 +81,18 @@ class Scene:
         Database.repeats = 0
         with transaction() as session:
             now = database_time(session)
-            user = User.create(
-                session, f"{uuid.uuid4().hex[:8]}@example.org", "Alice", Role.MEMBER
-            )
-            agent, own, _ = registration.register(
-                session, user, "scout", "laptop", "my-repo", now
-            )
+            user = User.create(session, f"{uuid.uuid4().hex[:8]}@example.org", "Alice", Role.MEMBER)
+            agent, own, _ = registration.register(session, user, "scout", "laptop", "my-repo", now)
             docs = Creative.create(session, user, "Docs")
-            topics = [
-                Topic.create(session, docs, name, agent.id).id
-                for name in ("One", "Two")
-            ]
+            topics = [Topic.create(session, docs, name, agent.id).id for name in ("One", "Two")]
             return cls(user, agent.id, topics, own.id)
 
     def clear(self, keep_seconds: int = 0) -> None:
         """An empty stage: nobody is there, nothing is open."""
         with transaction() as session:
             session.execute(delete(AgentSubscription))
-            ended = {
-                "status": TaskStatus.CANCELLED,
-                "finished_at": database_time(session),
-                "advance_due_at": None,
-            }
-            session.execute(
-                update(Task)
-                .where(Task.status.in_(OPEN))
-                .values(**ended, until=None, suspended_for=None)
-            )
+            ended = {"status": TaskStatus.CANCELLED, "finished_at": database_time(session), "advance_due_at": None}
+            session.execute(update(Task).where(Task.status.in_(OPEN)).values(**ended, until=None, suspended_for=None))
             session.execute(update(Task).values(untold_at=None))
             session.get_one(Topic, self.session_topic_id).archived_at = None
             session.get_one(Agent, self.agent_id).keep_seconds = keep_seconds
@@ -141,11 +118,7 @@ class Scene:
         with transaction() as session:
             topic = Topic.locked(session, topic_id)
             assert topic is not None
-            return (
-                topic.post(session, self.user, words, database_time(session))
-                .tasks[0]
-                .id
-            )
+            return topic.post(session, self.user, words, database_time(session)).tasks[0].id
 
     def reply(self, task_id: int) -> int:
         """The plugin answers the attempt it was given; the id of the message."""
@@ -159,9 +132,7 @@ class Scene:
     def _reply(self, task_id: int, topic_id: int, generation: str | None) -> int:
         with transaction() as session:
             now = database_time(session)
-            return answering.answer(
-                session, self.user, topic_id, "done", task_id, generation, now, (), str
-            ).message.id
+            return answering.answer(session, self.user, topic_id, "done", task_id, generation, now, (), str).message.id
 
     def unregister(self) -> None:
         """The plugin says goodbye."""
@@ -171,9 +142,7 @@ class Scene:
     def _unregister(self) -> None:
         with transaction() as session:
             agent, now = session.get_one(Agent, self.agent_id), database_time(session)
-            registration.unregister(
-                session, self.user, agent, self.session_topic_id, "laptop", now
-            )
+            registration.unregister(session, self.user, agent, self.session_topic_id, "laptop", now)
 
     def cancel(self, task_id: int) -> None:
         """A person ends a task."""
@@ -193,13 +162,9 @@ class Scene:
             task = session.get_one(Task, task_id)
             topic = Topic.locked(session, task.topic_id)
             assert topic is not None
-            prompt = Prompt(
-                Kind.TOOL, uuid.uuid4().hex[:5], self.user.id, tool_name="Bash"
-            )
+            prompt = Prompt(Kind.TOOL, uuid.uuid4().hex[:5], self.user.id, tool_name="Bash")
             said = topic.notice(session, "May it?")
-            return PermissionRequest.ask(
-                session, prompt, task.agent_id, topic.id, task.id, said.id
-            ).id
+            return PermissionRequest.ask(session, prompt, task.agent_id, topic.id, task.id, said.id).id
 
     def decide(self, request_id: int, behavior: str) -> str:
         """A person decides; what."""
@@ -207,15 +172,7 @@ class Scene:
 
     def _decide(self, request_id: int, behavior: str) -> str:
         with transaction() as session:
-            deciding.decide(
-                session,
-                self.user,
-                request_id,
-                behavior,
-                None,
-                database_time(session),
-                str,
-            )
+            deciding.decide(session, self.user, request_id, behavior, None, database_time(session), str)
             return behavior
 
     def advance(self, topic: int = 0) -> None:
@@ -251,11 +208,7 @@ class Scene:
                 assert session.execute(query).scalars().all() == [], what
             agent, now = session.get_one(Agent, self.agent_id), database_time(session)
             live = session.execute(LIVE, {"agent": agent.id}).scalar_one()
-            assert agent.routable(session, now) == (live > 0), (
-                "routable exactly when a live row exists"
-            )
+            assert agent.routable(session, now) == (live > 0), "routable exactly when a live row exists"
             used = session.execute(RUNNING, {"agent": agent.id}).scalar_one()
-            assert agent.has_room(session, used + 1) and not (
-                used and agent.has_room(session, used)
-            ), "capacity"
+            assert agent.has_room(session, used + 1) and not (used and agent.has_room(session, used)), "capacity"
         assert Database.repeats == 0, f"{Database.repeats} deadlocks"

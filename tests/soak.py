@@ -55,12 +55,7 @@ class Counts:
     @property
     def clean(self) -> bool:
         """Nothing lost, nothing doubled, presence right."""
-        return not (
-            self.refused
-            or self.answered_twice
-            or self.unanswered
-            or self.routable_wrong
-        )
+        return not (self.refused or self.answered_twice or self.unanswered or self.routable_wrong)
 
 
 def run(size: Size) -> Counts:
@@ -107,14 +102,9 @@ def _soak(hubs: list[RunningHub], size: Size) -> Counts:
         for number in range(size.sessions)
     ]
     _each(plugins, lambda plugin: plugin.start())
-    topics = [
-        _topic(hubs, token, f"Topic {n}", plugins[n].agent_id or 0)
-        for n in range(size.agents * 2)
-    ]
+    topics = [_topic(hubs, token, f"Topic {n}", plugins[n].agent_id or 0) for n in range(size.agents * 2)]
     stop = threading.Event()
-    killer = threading.Thread(
-        target=_kill, args=(hubs, size.kill_every, stop, counts), daemon=True
-    )
+    killer = threading.Thread(target=_kill, args=(hubs, size.kill_every, stop, counts), daemon=True)
     killer.start()
     ends = time.monotonic() + size.seconds
     while time.monotonic() < ends:
@@ -141,9 +131,7 @@ def _each(plugins: list[PlaygroundAgent], verb: object) -> None:
             thread.join()
 
 
-def _kill(
-    hubs: list[RunningHub], every: float, stop: threading.Event, counts: Counts
-) -> None:
+def _kill(hubs: list[RunningHub], every: float, stop: threading.Event, counts: Counts) -> None:
     while not stop.wait(every):
         hub = random.choice(hubs)
         hub.kill()
@@ -152,16 +140,10 @@ def _kill(
         wait_ready(hub)
 
 
-def _call(
-    hub: RunningHub, token: str, path: str, body: object, key: str
-) -> tuple[int, bytes]:
+def _call(hub: RunningHub, token: str, path: str, body: object, key: str) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=15)
     try:
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "Content-Type": "application/json",
-            "Idempotency-Key": key,
-        }
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Idempotency-Key": key}
         connection.request("POST", f"/api/v1{path}", json.dumps(body), headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -169,13 +151,7 @@ def _call(
         connection.close()
 
 
-def _insist(
-    hubs: list[RunningHub],
-    token: str,
-    path: str,
-    body: object,
-    counts: Counts | None = None,
-) -> bytes:
+def _insist(hubs: list[RunningHub], token: str, path: str, body: object, counts: Counts | None = None) -> bytes:
     """One write, under one idempotency key, until some hub has taken it."""
     key, deadline = uuid.uuid4().hex, time.monotonic() + 60
     while True:
@@ -198,19 +174,11 @@ def _insist(
 
 
 def _topic(hubs: list[RunningHub], token: str, name: str, agent_id: int) -> int:
-    return json.loads(
-        _insist(hubs, token, "/topics", {"name": name, "primary_agent_id": agent_id})
-    )["id"]
+    return json.loads(_insist(hubs, token, "/topics", {"name": name, "primary_agent_id": agent_id}))["id"]
 
 
 def _post(hubs: list[RunningHub], token: str, topic: int, counts: Counts) -> None:
-    if _insist(
-        hubs,
-        token,
-        f"/topics/{topic}/messages",
-        {"text": f"message {counts.posted}"},
-        counts,
-    ):
+    if _insist(hubs, token, f"/topics/{topic}/messages", {"text": f"message {counts.posted}"}, counts):
         counts.posted += 1
 
 
@@ -225,9 +193,7 @@ def _open_tasks() -> int:
 
 def _count(counts: Counts) -> None:
     with database.engine().connect() as connection:
-        rows = connection.execute(
-            text("SELECT status, count(*) FROM tasks GROUP BY status")
-        ).all()
+        rows = connection.execute(text("SELECT status, count(*) FROM tasks GROUP BY status")).all()
     counts.tasks = dict(tuple(row) for row in rows)
     counts.answered_twice = _value(
         "SELECT count(*) FROM (SELECT task_id FROM messages WHERE source = 'reply' AND task_id IS NOT NULL"

@@ -38,18 +38,14 @@ class Stage:
     @classmethod
     def enter(cls, app: flask.Flask) -> "Stage":
         """Everybody is new each time."""
-        alice, ada, mallory = (
-            newcomer(name=name) for name in ("Alice", "Ada", "Mallory")
-        )
+        alice, ada, mallory = (newcomer(name=name) for name in ("Alice", "Ada", "Mallory"))
         bob = newcomer(Role.VIEWER, "Bob")
         with transaction() as session:
             docs = Creative.create(session, alice, "Docs")
             docs.share(session, Level.FEEDBACK, user_id=ada.id)
             docs.share(session, Level.READ, user_id=bob.id)
             now = database_time(session)
-            scout, _, _ = registration.register(
-                session, alice, "scout", "laptop", "my-repo", now
-            )
+            scout, _, _ = registration.register(session, alice, "scout", "laptop", "my-repo", now)
             topic = Topic.create(session, docs, "Release 2.4", scout.id)
             return cls(app, alice, ada, bob, mallory, docs.id, topic.id, scout.id)
 
@@ -57,9 +53,7 @@ class Stage:
         """A browser in which this person is signed in."""
         return Visitor(self.app).sign_in(user)
 
-    def post(
-        self, text: str, user: User | None = None, topic_id: int | None = None
-    ) -> Posted:
+    def post(self, text: str, user: User | None = None, topic_id: int | None = None) -> Posted:
         """Somebody (Alice) says something."""
         with transaction() as session:
             topic = Topic.locked(session, topic_id or self.topic_id)
@@ -69,9 +63,7 @@ class Stage:
     def topic(self, name: str, agent_id: int | None = None) -> int:
         """A new topic in Docs."""
         with transaction() as session:
-            return Topic.create(
-                session, session.get_one(Creative, self.docs_id), name, agent_id
-            ).id
+            return Topic.create(session, session.get_one(Creative, self.docs_id), name, agent_id).id
 
     def connect(self) -> str:
         """A session of scout is there and gets what waits; the token of its connection."""
@@ -90,11 +82,7 @@ class Stage:
         """The grace window of a lost connection is over."""
         with transaction() as session:
             [agent] = Agent.locked(session, self.scout_id)
-            [row] = [
-                row
-                for row in AgentSubscription.of(session, self.scout_id)
-                if row.token == token
-            ]
+            [row] = [row for row in AgentSubscription.of(session, self.scout_id) if row.token == token]
             agent.end_grace(session, row, database_time(session))
 
     def away(self) -> None:
@@ -109,9 +97,7 @@ class Stage:
             topic = Topic.locked(session, task.topic_id)
             assert topic is not None
             agent = session.get_one(Agent, self.scout_id)
-            return topic.reply(
-                session, agent, text, task, None, database_time(session)
-            ).id
+            return topic.reply(session, agent, text, task, None, database_time(session)).id
 
     def end(self, task_id: int, status: TaskStatus, why: str) -> None:
         """A task comes to nothing, by the hub."""

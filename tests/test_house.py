@@ -104,14 +104,10 @@ def sources(*rooms: str) -> Iterator[tuple[str, ast.Module]]:
     """Every module of these rooms by its dotted name."""
     for room in rooms:
         path = ROOT / room.replace(".", "/")
-        for file in (
-            sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
-        ):
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]:
             if "migrations" in file.parts:
                 continue
-            name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(
-                ".__init__"
-            )
+            name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
             yield name, ast.parse(file.read_text())
 
 
@@ -130,46 +126,21 @@ def within(name: str, *rooms: str) -> bool:
 
 
 def offences(room: str, *never: str) -> list[str]:
-    return [
-        f"{name} imports {what}"
-        for name, tree in sources(room)
-        for what in imports(tree)
-        if within(what, *never)
-    ]
+    return [f"{name} imports {what}" for name, tree in sources(room) for what in imports(tree) if within(what, *never)]
 
 
 def test_models_import_none_of_us_and_no_server() -> None:
-    assert (
-        offences(
-            "models",
-            "webapp",
-            "jobs",
-            "wsgi",
-            "flask",
-            "gevent",
-            "socket.socket",
-            "websocket",
-            "click",
-        )
-        == []
-    )
+    assert offences("models", "webapp", "jobs", "wsgi", "flask", "gevent", "socket.socket", "websocket", "click") == []
 
 
 def test_jobs_import_models_only() -> None:
     assert offences("jobs", "webapp", "wsgi", "flask") == []
 
 
-@pytest.mark.parametrize(
-    "door", [door for door in DOORS if (ROOT / door.replace(".", "/")).exists()]
-)
+@pytest.mark.parametrize("door", [door for door in DOORS if (ROOT / door.replace(".", "/")).exists()])
 def test_a_door_imports_no_other_door(door: str) -> None:
     others = tuple(other for other in DOORS if other != door)
-    assert (
-        offences(
-            door, *others, "jobs", "wsgi", "webapp.app", "webapp.cli", "webapp.embedded"
-        )
-        == []
-    )
+    assert offences(door, *others, "jobs", "wsgi", "webapp.app", "webapp.cli", "webapp.embedded") == []
 
 
 @pytest.mark.parametrize("room", SHARED)
@@ -182,8 +153,7 @@ def test_the_playground_imports_nothing_of_ours() -> None:
         f"{name} imports {what}"
         for name, tree in sources("webapp.playground")
         for what in imports(tree)
-        if within(what, "models", "jobs", "webapp")
-        and not within(what, "webapp.playground")
+        if within(what, "models", "jobs", "webapp") and not within(what, "webapp.playground")
     ]
     assert found == []
 
@@ -194,19 +164,9 @@ def test_the_command_line_patches_nothing() -> None:
 
 def test_the_front_door_imports_nothing_deeper() -> None:
     [(_, tree)] = sources("wsgi")
-    allowed = (
-        "webapp.app",
-        "webapp.config",
-        "webapp.embedded",
-        "webapp.hub",
-        "webapp.logs",
-        "webapp.server",
-        "webapp",
-    )
+    allowed = ("webapp.app", "webapp.config", "webapp.embedded", "webapp.hub", "webapp.logs", "webapp.server", "webapp")
     ours = [what for what in imports(tree) if within(what, "webapp", *DOORS)]
-    assert [
-        what for what in ours if not within(what, *allowed[:-1]) and what != "webapp"
-    ] == []
+    assert [what for what in ours if not within(what, *allowed[:-1]) and what != "webapp"] == []
 
 
 def test_each_library_of_the_foundation_has_one_room() -> None:
@@ -223,15 +183,12 @@ def test_each_library_of_the_foundation_has_one_room() -> None:
 def test_the_floors_of_the_foundation_run_downward() -> None:
     floor = {name: number for number, names in enumerate(FLOORS) for name in names}
     modules = [(name, tree) for name, tree in sources("models") if name != "models"]
-    assert {name.removeprefix("models.") for name, _ in modules} <= set(floor), (
-        "give the new file a floor"
-    )
+    assert {name.removeprefix("models.") for name, _ in modules} <= set(floor), "give the new file a floor"
     found = [
         f"{name} imports {what}"
         for name, tree in modules
         for what in imports(tree)
-        if (target := what.removeprefix("models.")) in floor
-        and what.startswith("models.")
+        if (target := what.removeprefix("models.")) in floor and what.startswith("models.")
         if floor[target] > floor[name.removeprefix("models.")]
     ]
     assert found == []
@@ -276,26 +233,14 @@ def test_no_test_sleeps() -> None:
     for file in sorted((ROOT / "tests").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             called = node.func if isinstance(node, ast.Call) else None
-            name = (
-                called.attr
-                if isinstance(called, ast.Attribute)
-                else getattr(called, "id", "")
-            )
-            if (
-                name == "sleep"
-                and "conditions" not in file.name
-                and "bench" not in file.parts
-            ):
+            name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+            if name == "sleep" and "conditions" not in file.name and "bench" not in file.parts:
                 found.append(f"{file.relative_to(ROOT)}:{node.lineno}")
     assert found == []
 
 
 def test_every_source_file_says_what_it_is_for() -> None:
-    bare = [
-        name
-        for name, tree in sources("models", "webapp", "jobs", "wsgi")
-        if not ast.get_docstring(tree)
-    ]
+    bare = [name for name, tree in sources("models", "webapp", "jobs", "wsgi") if not ast.get_docstring(tree)]
     assert bare == []
 
 
@@ -303,9 +248,6 @@ def test_no_source_file_outgrows_its_subject() -> None:
     long = []
     for room in ("models", "webapp", "jobs"):
         for file in (ROOT / room).rglob("*.py"):
-            if (
-                "migrations" not in file.parts
-                and len(file.read_text().splitlines()) > 300
-            ):
+            if "migrations" not in file.parts and len(file.read_text().splitlines()) > 300:
                 long.append(str(file.relative_to(ROOT)))
     assert long == []

@@ -16,15 +16,7 @@ from models.task import Task
 from models.topic import Topic
 from tests.cast import Cast
 
-ORDER = [
-    "topics",
-    "agents",
-    "chat_slots",
-    "chat_sessions",
-    "tasks",
-    "messages",
-    "permission_requests",
-]
+ORDER = ["topics", "agents", "chat_slots", "chat_sessions", "tasks", "messages", "permission_requests"]
 LOCKING = re.compile(r"FROM (\w+).*FOR (?:NO KEY )?UPDATE", re.DOTALL)
 # Functions of the database that begin with the agent's lock (migration 0002).
 FUNCTIONS = {"subscribe_agent": "agents", "unsubscribe_agent": "agents"}
@@ -36,9 +28,7 @@ class Recorder:
     def __init__(self) -> None:
         self.locked: list[str] = []
 
-    def __call__(
-        self, conn: object, cursor: object, statement: str, *_: object
-    ) -> None:
+    def __call__(self, conn: object, cursor: object, statement: str, *_: object) -> None:
         for function, table in FUNCTIONS.items():
             if f" {function}(" in statement:
                 self.locked.append(table)
@@ -115,25 +105,18 @@ def test_cancelling_locks_downward(locks: Recorder, cast: Cast) -> None:
     assert locks.check()[:3] == ["topics", "agents", "tasks"]
 
 
-def test_trying_again_with_another_agent_locks_downward(
-    locks: Recorder, cast: Cast
-) -> None:
+def test_trying_again_with_another_agent_locks_downward(locks: Recorder, cast: Cast) -> None:
     scribe = Agent.new_channel_agent(cast.session, cast.alice, "scribe")
     task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
     cast.connect(scribe)
     locks.locked.clear()
     topic = Topic.locked(cast.session, cast.topic.id)
     assert topic is not None
-    assert (
-        topic.reassign(cast.session, task, scribe.id, "Alice", cast.now).status
-        == "delegated"
-    )
+    assert topic.reassign(cast.session, task, scribe.id, "Alice", cast.now).status == "delegated"
     assert locks.check()[:3] == ["topics", "agents", "tasks"]
 
 
-def test_subscribing_with_work_to_judge_locks_downward(
-    locks: Recorder, cast: Cast
-) -> None:
+def test_subscribing_with_work_to_judge_locks_downward(locks: Recorder, cast: Cast) -> None:
     cast.connect()
     cast.topic.post(cast.session, cast.alice, "one", cast.now)
     locks.locked.clear()
@@ -154,9 +137,7 @@ def test_the_end_of_a_grace_window_locks_downward(locks: Recorder, cast: Cast) -
     Agent.unsubscribe(cast.session, token)
     locks.locked.clear()
     [agent] = Agent.locked(cast.session, cast.scout.id)
-    agent.end_grace(
-        cast.session, AgentSubscription.of(cast.session, agent.id)[0], cast.now
-    )
+    agent.end_grace(cast.session, AgentSubscription.of(cast.session, agent.id)[0], cast.now)
     assert locks.check()[:2] == ["agents", "tasks"]
 
 
@@ -164,24 +145,18 @@ def test_goodbye_locks_downward(locks: Recorder, cast: Cast) -> None:
     cast.connect()
     cast.session_topic.post(cast.session, cast.alice, "one", cast.now)
     locks.locked.clear()
-    registration.unregister(
-        cast.session, cast.alice, cast.scout, cast.session_topic.id, "laptop", cast.now
-    )
+    registration.unregister(cast.session, cast.alice, cast.scout, cast.session_topic.id, "laptop", cast.now)
     assert locks.check()[:3] == ["topics", "agents", "tasks"]
 
 
 def test_registering_again_locks_the_topic_only(locks: Recorder, cast: Cast) -> None:
     locks.locked.clear()
-    registration.register(
-        cast.session, cast.alice, "scout", "laptop", "my-repo", cast.now
-    )
+    registration.register(cast.session, cast.alice, "scout", "laptop", "my-repo", cast.now)
     assert locks.check() == ["topics"]
 
 
 def prompt(cast: Cast, kind: Kind = Kind.TOOL, request_id: str = "abcde") -> Prompt:
-    return Prompt(
-        kind, request_id, cast.alice.id, tool_name="Bash", question="Ship it?"
-    )
+    return Prompt(kind, request_id, cast.alice.id, tool_name="Bash", question="Ship it?")
 
 
 def where(cast: Cast, task: Task) -> asking.Where:
@@ -192,73 +167,35 @@ def test_asking_locks_downward(locks: Recorder, cast: Cast) -> None:
     cast.connect()
     task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
     locks.locked.clear()
-    asking.ask_tool(
-        cast.session, cast.alice, where(cast, task), prompt(cast), "May I?", cast.now
-    )
+    asking.ask_tool(cast.session, cast.alice, where(cast, task), prompt(cast), "May I?", cast.now)
     assert locks.check() == ["topics", "tasks"]
-    asking.ask_question(
-        cast.session,
-        cast.alice,
-        where(cast, task),
-        prompt(cast, Kind.QUESTION, "q"),
-        cast.now,
-    )
+    asking.ask_question(cast.session, cast.alice, where(cast, task), prompt(cast, Kind.QUESTION, "q"), cast.now)
     assert locks.check() == ["topics", "tasks"]
 
 
 def test_deciding_locks_downward(locks: Recorder, cast: Cast) -> None:
     cast.connect()
     task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
-    tool = asking.ask_tool(
-        cast.session, cast.alice, where(cast, task), prompt(cast), "May I?", cast.now
-    )
-    asked = asking.ask_question(
-        cast.session,
-        cast.alice,
-        where(cast, task),
-        prompt(cast, Kind.QUESTION, "q"),
-        cast.now,
-    )
+    tool = asking.ask_tool(cast.session, cast.alice, where(cast, task), prompt(cast), "May I?", cast.now)
+    asked = asking.ask_question(cast.session, cast.alice, where(cast, task), prompt(cast, Kind.QUESTION, "q"), cast.now)
     locks.locked.clear()
-    deciding.decide(
-        cast.session, cast.alice, tool.request.id, "allow", None, cast.now, str
-    )
+    deciding.decide(cast.session, cast.alice, tool.request.id, "allow", None, cast.now, str)
     assert locks.check() == ["permission_requests"]
-    deciding.decide(
-        cast.session, cast.alice, asked.request.id, "allow", None, cast.now, str
-    )
+    deciding.decide(cast.session, cast.alice, asked.request.id, "allow", None, cast.now, str)
     assert locks.check() == ["topics", "permission_requests"]
 
 
-def test_answering_with_open_questions_locks_downward(
-    locks: Recorder, cast: Cast
-) -> None:
+def test_answering_with_open_questions_locks_downward(locks: Recorder, cast: Cast) -> None:
     cast.connect()
     task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
-    asked = asking.ask_question(
-        cast.session,
-        cast.alice,
-        where(cast, task),
-        prompt(cast, Kind.QUESTION, "q"),
-        cast.now,
-    )
-    deciding.decide(
-        cast.session, cast.alice, asked.request.id, "allow", None, cast.now, str
-    )
+    asked = asking.ask_question(cast.session, cast.alice, where(cast, task), prompt(cast, Kind.QUESTION, "q"), cast.now)
+    deciding.decide(cast.session, cast.alice, asked.request.id, "allow", None, cast.now, str)
     cast.topic.post(cast.session, cast.alice, "two", cast.now)
     cast.scout.quota_retries = 1
     cast.session.flush()
     locks.locked.clear()
     answered = answering.answer(
-        cast.session,
-        cast.alice,
-        cast.topic.id,
-        "done",
-        task.id,
-        task.generation,
-        cast.now,
-        ["q"],
-        str,
+        cast.session, cast.alice, cast.topic.id, "done", task.id, task.generation, cast.now, ["q"], str
     )
     taken = locks.check()
     assert answered.taken == ["q"] and taken[:3] == ["topics", "agents", "tasks"]
@@ -268,13 +205,7 @@ def test_answering_with_open_questions_locks_downward(
 def test_going_on_later_locks_downward(locks: Recorder, cast: Cast) -> None:
     cast.connect()
     task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
-    asked = asking.ask_question(
-        cast.session,
-        cast.alice,
-        where(cast, task),
-        prompt(cast, Kind.QUESTION, "q"),
-        cast.now,
-    )
+    asked = asking.ask_question(cast.session, cast.alice, where(cast, task), prompt(cast, Kind.QUESTION, "q"), cast.now)
     locks.locked.clear()
     deciding.go_on_later(cast.session, asked.request.id, cast.topic.id, str, cast.now)
     assert locks.check() == ["topics", "permission_requests"]
@@ -284,18 +215,14 @@ def test_resting_and_going_on_lock_downward(locks: Recorder, cast: Cast) -> None
     cast.connect()
     task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
     locks.locked.clear()
-    until = quota.suspend(
-        cast.session, cast.alice, task.id, "quota", task.generation, 5, cast.now
-    )
+    until = quota.suspend(cast.session, cast.alice, task.id, "quota", task.generation, 5, cast.now)
     assert locks.check()[:2] == ["agents", "tasks"]
     assert quota.resume(cast.session, quota.Place(task.id, cast.topic.id), until)
 
 
 def test_losing_a_right_locks_downward(locks: Recorder, cast: Cast) -> None:
     cast.docs.share(cast.session, Level.FEEDBACK, user_id=cast.bob.id)
-    helper = registration.register(
-        cast.session, cast.bob, "helper", "desk", None, cast.now
-    ).agent
+    helper = registration.register(cast.session, cast.bob, "helper", "desk", None, cast.now).agent
     cast.connect(helper)
     cast.topic.post(cast.session, cast.alice, "@helper one", cast.now)
     cast.docs.share(cast.session, Level.READ, user_id=cast.bob.id)

@@ -27,18 +27,10 @@ def worker(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def one(run: str) -> subprocess.Popen[str]:
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name != "SWITCHYARD_TEST_DATABASE_URL"
-        }
+        environment = {name: value for name, value in os.environ.items() if name != "SWITCHYARD_TEST_DATABASE_URL"}
         environment |= {"PYTEST_XDIST_TESTRUNUID": run, "TMPDIR": str(tmp_path)}
         command, pipe = [sys.executable, "-c", WORKER], subprocess.PIPE
-        started.append(
-            subprocess.Popen(
-                command, cwd=ROOT, env=environment, text=True, stdin=pipe, stdout=pipe
-            )
-        )
+        started.append(subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdin=pipe, stdout=pipe))
         return started[-1]
 
     yield one
@@ -47,9 +39,7 @@ def worker(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
 
 
 def url_of(process: subprocess.Popen[str]) -> str:
-    return next(
-        line.strip() for line in process.stdout if line.startswith("postgresql")
-    )
+    return next(line.strip() for line in process.stdout if line.startswith("postgresql"))
 
 
 def answers(url: str) -> bool:
@@ -61,11 +51,7 @@ def answers(url: str) -> bool:
 
 
 def folders(tmp_path: Path) -> list[str]:
-    return [
-        folder.name
-        for folder in (tmp_path / f"switchyard-tests-{os.geteuid()}").iterdir()
-        if folder.is_dir()
-    ]
+    return [folder.name for folder in (tmp_path / f"switchyard-tests-{os.geteuid()}").iterdir() if folder.is_dir()]
 
 
 def test_workers_of_a_run_share_one_server_and_the_last_one_stops_it(worker, tmp_path):

@@ -44,11 +44,7 @@ def test_race_of_leave_against_leave(scene: Scene, keep_seconds: int) -> None:
         laptop, desk = scene.subscribe("laptop"), scene.subscribe("desk")
         scene.post(0)
         scene.post(1)
-        at_once(
-            partial(scene.leave, laptop),
-            partial(scene.leave, desk),
-            partial(scene.leave, desk),
-        )
+        at_once(partial(scene.leave, laptop), partial(scene.leave, desk), partial(scene.leave, desk))
         scene.check()
         assert scene.live() == 0
 
@@ -62,19 +58,12 @@ def test_race_of_unregister_against_reply(scene: Scene, keep_seconds: int) -> No
         _, answered = at_once(scene.unregister, partial(scene.reply, task))
         scene.check()
         won = not isinstance(answered, Refusal)
-        assert scene.task(task).status == (
-            TaskStatus.DONE if won else TaskStatus.CANCELLED
-        )
-        assert (
-            scene.replies(task) == won
-            and scene.task(waiting).status == TaskStatus.CANCELLED
-        )
+        assert scene.task(task).status == (TaskStatus.DONE if won else TaskStatus.CANCELLED)
+        assert scene.replies(task) == won and scene.task(waiting).status == TaskStatus.CANCELLED
 
 
 @rounds
-def test_race_of_the_end_of_a_grace_window_against_a_reconnect(
-    scene: Scene, keep_seconds: int
-) -> None:
+def test_race_of_the_end_of_a_grace_window_against_a_reconnect(scene: Scene, keep_seconds: int) -> None:
     for _ in range(ROUNDS):
         scene.clear(keep_seconds)
         older = scene.subscribe()
@@ -111,15 +100,9 @@ def test_race_of_two_claimers(scene: Scene) -> None:
         scene.clear()
         scene.subscribe()
         task = scene.post()
-        found = at_once(
-            partial(scene.reply, task),
-            partial(scene.reply, task),
-            partial(scene.reply, task),
-        )
+        found = at_once(partial(scene.reply, task), partial(scene.reply, task), partial(scene.reply, task))
         scene.check()
-        assert (
-            sum(isinstance(one, int) for one in found) == 1 and scene.replies(task) == 1
-        )
+        assert sum(isinstance(one, int) for one in found) == 1 and scene.replies(task) == 1
 
 
 def test_race_of_two_deciders(scene: Scene) -> None:
@@ -127,29 +110,20 @@ def test_race_of_two_deciders(scene: Scene) -> None:
         scene.clear()
         scene.subscribe()
         request = scene.ask(scene.post())
-        found = at_once(
-            partial(scene.decide, request, "allow"),
-            partial(scene.decide, request, "deny"),
-        )
+        found = at_once(partial(scene.decide, request, "allow"), partial(scene.decide, request, "deny"))
         scene.check()
         [refused] = [one for one in found if isinstance(one, Refusal)]
         [decided] = [one for one in found if isinstance(one, str)]
-        assert (
-            isinstance(refused, AlreadyDecided) and refused.more["behavior"] == decided
-        )
+        assert isinstance(refused, AlreadyDecided) and refused.more["behavior"] == decided
 
 
 def test_race_of_two_who_advance(scene: Scene) -> None:
     for _ in range(ROUNDS):
         scene.clear()
         tasks = [scene.post(0), scene.post(1)]
-        at_once(
-            scene.subscribe, scene.advance, scene.advance, partial(scene.advance, 1)
-        )
+        at_once(scene.subscribe, scene.advance, scene.advance, partial(scene.advance, 1))
         scene.check()
-        assert [
-            (scene.task(task).status, scene.task(task).sends) for task in tasks
-        ] == [("delegated", 1)] * 2
+        assert [(scene.task(task).status, scene.task(task).sends) for task in tasks] == [("delegated", 1)] * 2
 
 
 def test_race_of_advance_against_cancel(scene: Scene) -> None:
@@ -157,12 +131,7 @@ def test_race_of_advance_against_cancel(scene: Scene) -> None:
         scene.clear()
         scene.subscribe()
         first, second = scene.post(), scene.post(0, "later")
-        at_once(
-            partial(scene.cancel, first),
-            scene.advance,
-            partial(scene.cancel, second),
-            partial(scene.reply, first),
-        )
+        at_once(partial(scene.cancel, first), scene.advance, partial(scene.cancel, second), partial(scene.reply, first))
         scene.check()
         assert scene.task(first).status in (TaskStatus.CANCELLED, TaskStatus.DONE)
         assert scene.task(second).status == TaskStatus.CANCELLED

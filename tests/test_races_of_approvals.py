@@ -32,21 +32,13 @@ def ask(scene: Scene, task_id: int, kind: Kind, request_id: str) -> int:
     """The plugin asks; the id of the approval."""
     with transaction() as session:
         now, where = database_time(session), asking.Where(scene.topic_ids[0], task_id)
-        prompt = Prompt(
-            kind, request_id, scene.user.id, tool_name="Bash", question="Ship it?"
-        )
+        prompt = Prompt(kind, request_id, scene.user.id, tool_name="Bash", question="Ship it?")
         if kind == Kind.QUESTION:
-            return asking.ask_question(
-                session, scene.user, where, prompt, now
-            ).request.id
-        return asking.ask_tool(
-            session, scene.user, where, prompt, "May I?", now
-        ).request.id
+            return asking.ask_question(session, scene.user, where, prompt, now).request.id
+        return asking.ask_tool(session, scene.user, where, prompt, "May I?", now).request.id
 
 
-def answer(
-    scene: Scene, task_id: int, generation: str | None, request_id: str
-) -> list[str]:
+def answer(scene: Scene, task_id: int, generation: str | None, request_id: str) -> list[str]:
     """The plugin ends its turn; which questions the hub took over."""
 
     @repeated
@@ -64,24 +56,14 @@ def answer(
 @repeated
 def decide(scene: Scene, id: int) -> bool:
     with transaction() as session:
-        deciding.decide(
-            session, scene.user, id, "allow", None, database_time(session), str
-        )
+        deciding.decide(session, scene.user, id, "allow", None, database_time(session), str)
         return True
 
 
 @repeated
 def rest(scene: Scene, task_id: int, generation: str | None) -> bool:
     with transaction() as session:
-        quota.suspend(
-            session,
-            scene.user,
-            task_id,
-            "quota",
-            generation,
-            60,
-            database_time(session),
-        )
+        quota.suspend(session, scene.user, task_id, "quota", generation, 60, database_time(session))
         return True
 
 
@@ -97,15 +79,10 @@ def test_race_of_a_decision_against_the_end_of_its_turn(scene: Scene) -> None:
         task_id, request_id = scene.post(), f"approval-{number}"
         generation = scene.task(task_id).generation
         id = ask(scene, task_id, Kind.QUESTION, request_id)
-        found = at_once(
-            partial(answer, scene, task_id, generation, request_id),
-            partial(decide, scene, id),
-        )
+        found = at_once(partial(answer, scene, task_id, generation, request_id), partial(decide, scene, id))
         scene.check()
         assert found == [[request_id], True]
-        assert count(GOING_ON, id=request_id) == 1, (
-            "exactly one task tells of the decision"
-        )
+        assert count(GOING_ON, id=request_id) == 1, "exactly one task tells of the decision"
 
 
 def test_race_of_a_prompt_against_the_end_of_its_task(scene: Scene) -> None:
@@ -135,18 +112,10 @@ def test_race_of_a_rest_against_an_answer(scene: Scene) -> None:
         generation = scene.task(task_id).generation
         ask(scene, task_id, Kind.TOOL, f"id{number}")
         rested, answered = at_once(
-            partial(rest, scene, task_id, generation),
-            partial(answer, scene, task_id, generation, "none"),
+            partial(rest, scene, task_id, generation), partial(answer, scene, task_id, generation, "none")
         )
         scene.check()
         assert isinstance(rested, Refusal) != isinstance(answered, Refusal)
-        assert scene.task(task_id).status == (
-            TaskStatus.SUSPENDED if rested is True else TaskStatus.DONE
-        )
+        assert scene.task(task_id).status == (TaskStatus.SUSPENDED if rested is True else TaskStatus.DONE)
         with transaction() as session:
-            assert (
-                session.query(PermissionRequest)
-                .filter_by(task_id=task_id, status="pending")
-                .count()
-                == 0
-            )
+            assert session.query(PermissionRequest).filter_by(task_id=task_id, status="pending").count() == 0

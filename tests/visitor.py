@@ -25,20 +25,14 @@ class Visitor:
 
     def get(self, path: str, follow: bool = False) -> TestResponse:
         """Opens a page; with `follow`, the one it leads to."""
-        response = self.client.get(
-            path, follow_redirects=follow, environ_base={"REMOTE_ADDR": self.address}
-        )
+        response = self.client.get(path, follow_redirects=follow, environ_base={"REMOTE_ADDR": self.address})
         return self._read(response)
 
     def post(self, path: str, follow: bool = False, **fields: str) -> TestResponse:
         """Sends a form."""
         base = {"REMOTE_ADDR": self.address}
         data = {"csrf_token": self.token, **fields}
-        return self._read(
-            self.client.post(
-                path, data=data, follow_redirects=follow, environ_base=base
-            )
-        )
+        return self._read(self.client.post(path, data=data, follow_redirects=follow, environ_base=base))
 
     def sign_in(self, user: User, password: str = PASSWORD) -> "Visitor":
         """Goes through the sign-in page."""
@@ -49,9 +43,7 @@ class Visitor:
         return self
 
     def _read(self, response: TestResponse) -> TestResponse:
-        found = (
-            TOKEN.search(response.text) if response.mimetype == "text/html" else None
-        )
+        found = TOKEN.search(response.text) if response.mimetype == "text/html" else None
         self.token = found[1] if found else self.token
         return response
 
@@ -59,13 +51,7 @@ class Visitor:
 def newcomer(role: str = Role.MEMBER, name: str = "Nora") -> User:
     """A new person with PASSWORD, committed."""
     with transaction() as session:
-        return User.create(
-            session,
-            f"{name.lower()}-{uuid.uuid4().hex[:8]}@example.org",
-            name,
-            role,
-            HASH,
-        )
+        return User.create(session, f"{name.lower()}-{uuid.uuid4().hex[:8]}@example.org", name, role, HASH)
 
 
 def words(response: TestResponse) -> str:

@@ -27,9 +27,7 @@ def advance_due_topics() -> int:
         try:
             advance_topic(topic_id)
         except Exception as error:
-            log.warning(
-                "topic_not_advanced", topic=topic_id, error=type(error).__name__
-            )
+            log.warning("topic_not_advanced", topic=topic_id, error=type(error).__name__)
     return len(due)
 
 

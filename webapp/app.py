@@ -50,18 +50,12 @@ class Switchyard(flask.Flask):
 
 def create_app(config: Config, database_url: str) -> flask.Flask:
     """The application, with nothing started yet: `wsgi.py` starts what runs by itself."""
-    app = Switchyard(
-        "webapp", static_folder=str(ROOT / "static"), root_path=str(ROOT / "webapp")
-    )
+    app = Switchyard("webapp", static_folder=str(ROOT / "static"), root_path=str(ROOT / "webapp"))
     app.config.update(settings(config))
     app.url_map.converters["int"] = IdConverter
     app.json.sort_keys = False  # type: ignore[attr-defined]
     streams = Streams(database_url, payloads.READERS, after=agent_channel.stamp_written)
-    sockets = Sockets(
-        agent_channel.beat,
-        Thinking(streams).beat,
-        presence_seconds=config.rules.heartbeat_seconds,
-    )
+    sockets = Sockets(agent_channel.beat, Thinking(streams).beat, presence_seconds=config.rules.heartbeat_seconds)
     app.extensions[EXTENSION] = Hub(config, streams, sockets)
 
     # Its own context processor would look the person up for an error page too, while the database is away.

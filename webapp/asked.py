@@ -30,9 +30,7 @@ LABELS = {
     "timeout": "Time limit",
 }
 # Letters that change the direction of what follows: a text with them is not what it seems to be.
-TURNS = frozenset(
-    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-)
+TURNS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class Told(NamedTuple):
@@ -55,36 +53,19 @@ def told(input: Any) -> Told:
         return Told(None if input is None else exact(written(input)), [], None)
     rest = dict(input)
     command = _command(rest)
-    why = (
-        rest.pop("description", None)
-        if isinstance(rest.get("description"), str)
-        else None
-    )
-    if command is None or any(
-        key not in LABELS or len(written(value)) > VALUE for key, value in rest.items()
-    ):
+    why = rest.pop("description", None) if isinstance(rest.get("description"), str) else None
+    if command is None or any(key not in LABELS or len(written(value)) > VALUE for key, value in rest.items()):
         return Told(exact(written(input)), [], None)
-    return Told(
-        exact(command),
-        [(LABELS[key], exact(_bare(value))) for key, value in rest.items()],
-        why,
-    )
+    return Told(exact(command), [(LABELS[key], exact(_bare(value))) for key, value in rest.items()], why)
 
 
 def _command(rest: dict[str, Any]) -> str | None:
     """Takes what is to be run or written out of an input; None when it is of another kind."""
     if isinstance(rest.get("command"), str):
         return rest.pop("command")
-    if isinstance(rest.get("old_string"), str) and isinstance(
-        rest.get("new_string"), str
-    ):
-        before, after = (
-            rest.pop("old_string").split("\n"),
-            rest.pop("new_string").split("\n"),
-        )
-        return "\n".join(
-            [*(f"- {line}" for line in before), *(f"+ {line}" for line in after)]
-        )
+    if isinstance(rest.get("old_string"), str) and isinstance(rest.get("new_string"), str):
+        before, after = rest.pop("old_string").split("\n"), rest.pop("new_string").split("\n")
+        return "\n".join([*(f"- {line}" for line in before), *(f"+ {line}" for line in after)])
     return rest.pop("content") if isinstance(rest.get("content"), str) else None
 
 
@@ -96,17 +77,14 @@ def written(value: Any) -> str:
 def exact(text: str) -> str:
     """The text to the letter, with every sign that cannot be seen written out (`\\u202e`)."""
     return "".join(
-        sign if sign.isprintable() or sign in "\n\t" else _written_out(sign)
-        for sign in text.replace("\r\n", "\n")
+        sign if sign.isprintable() or sign in "\n\t" else _written_out(sign) for sign in text.replace("\r\n", "\n")
     )
 
 
 def spoken(text: str) -> str:
     """Words of an agent's: as they are, but nothing in them turns the direction of reading or controls anything."""
     return "".join(
-        _written_out(sign)
-        if sign in TURNS or (unicodedata.category(sign) == "Cc" and sign not in "\n\t")
-        else sign
+        _written_out(sign) if sign in TURNS or (unicodedata.category(sign) == "Cc" and sign not in "\n\t") else sign
         for sign in text.replace("\r\n", "\n")
     )
 
@@ -146,28 +124,17 @@ def heading(row: Any) -> str:
 def request(row: Any, whole: Any = None) -> SimpleNamespace:
     """A row of `models.inbox` as components/approval.html wants it; `whole` is its input for the page of its own."""
     cut = whole is None and (row.input_size or 0) > MOST_INPUT
-    begun = (
-        row.input_text
-        if cut
-        else (_parsed(row.input_text) if row.input_text and whole is None else whole)
-    )
+    begun = row.input_text if cut else (_parsed(row.input_text) if row.input_text and whole is None else whole)
     found = Told(exact(begun), [], None) if cut else told(begun)
     why = row.description or found.why
-    facts: list[tuple[str, Any]] = [
-        (name, Markup("<code>{}</code>").format(value)) for name, value in found.facts
-    ]
+    facts: list[tuple[str, Any]] = [(name, Markup("<code>{}</code>").format(value)) for name, value in found.facts]
     return SimpleNamespace(
         id=row.id,
         message_id=row.message_id,
-        agent={
-            "name": row.agent_short,
-            "initials": avatars.initials("agent", row.agent_id, row.agent_short),
-        },
+        agent={"name": row.agent_short, "initials": avatars.initials("agent", row.agent_id, row.agent_short)},
         heading=heading(row),
         may_decide=row.mine and row.status == ApprovalStatus.PENDING,
-        question=spoken(row.question)
-        if row.kind == Kind.QUESTION and row.question
-        else None,
+        question=spoken(row.question) if row.kind == Kind.QUESTION and row.question else None,
         choices=None,
         command=found.command,
         more=more(found.command, row.input_size if cut else None),
@@ -192,11 +159,7 @@ def more(command: str | None, size: int | None) -> str | None:
         return f"The whole request, {size:,} characters"
     if lines > LINES:
         return f"The whole request, {lines:,} lines"
-    return (
-        f"The whole request, {len(command):,} characters"
-        if command and len(command) > SHOWN
-        else None
-    )
+    return f"The whole request, {len(command):,} characters" if command and len(command) > SHOWN else None
 
 
 def in_short(row: Any, command: str | None) -> str:
@@ -218,11 +181,7 @@ def outcome(row: Any) -> Markup | None:
     said = Markup("<strong>{}</strong> by {}, {}").format(
         verb, row.decider_name, fragments.moment(row.decided_at, "moment")
     )
-    return (
-        said + Markup(": {}").format(quoted(one_line(row.reason, 120)))
-        if row.reason
-        else said
-    )
+    return said + Markup(": {}").format(quoted(one_line(row.reason, 120))) if row.reason else said
 
 
 def place(row: Any) -> str:

@@ -20,9 +20,7 @@ from webapp.hub import hub
 View = TypeVar("View", bound=Callable[..., Any])
 
 login_manager = LoginManager()
-login_manager.session_protection = (
-    None  # addresses of phones change; a new password is what ends a cookie
-)
+login_manager.session_protection = None  # addresses of phones change; a new password is what ends a cookie
 
 
 class SignedIn(UserMixin):
@@ -51,11 +49,7 @@ def load(stored: str) -> SignedIn | None:
 def ask_to_sign_in() -> Response:
     """Strangers are asked to sign in, and then come back to where they were."""
     asked = flask.request
-    back = (
-        asked.full_path.rstrip("?")
-        if asked.method in ("GET", "HEAD") and asked.path != "/"
-        else None
-    )
+    back = asked.full_path.rstrip("?") if asked.method in ("GET", "HEAD") and asked.path != "/" else None
     return flask.redirect(flask.url_for("sign_in.form", next=back), 303)
 
 
@@ -71,9 +65,7 @@ def signed_in(view: View) -> View:
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
-        return (
-            view(*args, **kwargs) if current_user.is_authenticated else ask_to_sign_in()
-        )
+        return view(*args, **kwargs) if current_user.is_authenticated else ask_to_sign_in()
 
     return guarded  # type: ignore[return-value]
 
@@ -97,9 +89,7 @@ def at_least(role: Role) -> Callable[[View], View]:
 def require(user: User, role: Role) -> None:
     """Raises Forbidden, in words, unless the person's role includes this one."""
     if not user.is_at_least(role):
-        raise Forbidden(
-            f"This needs the role {role}; you are {user.role}. An admin can change that under People."
-        )
+        raise Forbidden(f"This needs the role {role}; you are {user.role}. An admin can change that under People.")
 
 
 def bearer(header: str | None) -> str:
@@ -115,18 +105,14 @@ def by_token(text: str) -> AccessToken:
     with reading() as session:
         token = AccessToken.find(session, text)
     if token is None:
-        raise NotSignedIn(
-            "This access token is unknown, expired or revoked. Make a new one under Settings."
-        )
+        raise NotSignedIn("This access token is unknown, expired or revoked. Make a new one under Settings.")
     return token
 
 
 def token() -> AccessToken:
     """The token of this request. Raises NotSignedIn. Looked up once a request."""
     if "access_token" not in flask.g:
-        flask.g.access_token = by_token(
-            bearer(flask.request.headers.get("Authorization"))
-        )
+        flask.g.access_token = by_token(bearer(flask.request.headers.get("Authorization")))
     return flask.g.access_token
 
 
@@ -149,20 +135,12 @@ def client() -> Any:
     """Who asks, as `webapp.proxies.Client`."""
     headers = flask.request.headers
     peer = flask.request.environ.get("REMOTE_ADDR") or "127.0.0.1"
-    return hub().config.client(
-        peer, headers.get("X-Forwarded-For"), headers.get("X-Forwarded-Proto")
-    )
+    return hub().config.client(peer, headers.get("X-Forwarded-For"), headers.get("X-Forwarded-Proto"))
 
 
 def local_path(target: str | None) -> str:
     """A path of this hub to go back to; anything that could lead elsewhere becomes the home page."""
     parts = urlsplit(target or "")
-    if (
-        not target
-        or parts.scheme
-        or parts.netloc
-        or not target.startswith("/")
-        or target[1:2] in ("/", "\\")
-    ):
+    if not target or parts.scheme or parts.netloc or not target.startswith("/") or target[1:2] in ("/", "\\"):
         return "/"
     return target if target.isprintable() and "\\" not in target else "/"

@@ -21,11 +21,7 @@ class _Known:
 def initials(kind: str, id: int | None, name: str) -> str:
     """The letters of one person ("user") or agent; of anybody else those of the name."""
     found = _Known.pairs.get((kind, id or 0))
-    if (
-        id is not None
-        and kind in ("user", "agent")
-        and (found is None or found[0] != name)
-    ):
+    if id is not None and kind in ("user", "agent") and (found is None or found[0] != name):
         _learn()
         found = _Known.pairs.get((kind, id))
     if found is None or found[0] != name:
@@ -36,12 +32,8 @@ def initials(kind: str, id: int | None, name: str) -> str:
 def _learn() -> None:
     try:
         with transaction() as session:
-            users = session.execute(
-                select(User.id, User.name).order_by(User.id).limit(MOST)
-            ).all()
-            agents = session.execute(
-                select(Agent.id, Agent.handle).order_by(Agent.id).limit(MOST)
-            ).all()
+            users = session.execute(select(User.id, User.name).order_by(User.id).limit(MOST)).all()
+            agents = session.execute(select(Agent.id, Agent.handle).order_by(Agent.id).limit(MOST)).all()
     except DatabaseAway:
         return
     pairs: dict[tuple[str, int], tuple[str, str]] = {}

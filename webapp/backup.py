@@ -61,9 +61,7 @@ class Restored:
     key: str | None
 
 
-def backup(
-    url: str, file: Path, key_ids: Sequence[str], key: str | None = None
-) -> Manifest:
+def backup(url: str, file: Path, key_ids: Sequence[str], key: str | None = None) -> Manifest:
     """Write the archive of this database: the whole of it appears under its name, or nothing does.
 
     `key_ids` are the public ids of the hub's keys; `key` is their text, comma-separated as in SWITCHYARD_SECRET_KEY,
@@ -72,30 +70,14 @@ def backup(
     with _sentences(file), connect(url) as connection:
         revision, server = _revision(connection), connection.info.server_version
         if revision is None:
-            raise BackupError(
-                "This database holds no hub yet: there is nothing to back up."
-            )
+            raise BackupError("This database holds no hub yet: there is nothing to back up.")
         programs = tools(url, server // 10000)
         now = datetime.now(UTC).replace(microsecond=0)
         manifest = Manifest(
-            "switchyard",
-            1,
-            __version__,
-            revision,
-            server,
-            programs.major,
-            now,
-            list(key_ids),
-            key is not None,
+            "switchyard", 1, __version__, revision, server, programs.major, now, list(key_ids), key is not None
         )
-        with (
-            _whole(file) as partial,
-            zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
-        ):
-            archive.writestr(
-                _entry(MANIFEST, now),
-                msgspec.json.format(msgspec.json.encode(manifest), indent=2),
-            )
+        with _whole(file) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(_entry(MANIFEST, now), msgspec.json.format(msgspec.json.encode(manifest), indent=2))
             if key is not None:
                 archive.writestr(_entry(KEY, now), key + "\n")
             with archive.open(_entry(DUMP, now), "w", force_zip64=True) as target:
@@ -109,11 +91,7 @@ def restore(url: str, file: Path, key_ids: Collection[str]) -> Restored:
     Raises BackupError before anything is touched: no archive, a damaged one, one of a newer Switchyard, of a newer
     Postgres, sealed with a key that neither we nor the archive have, or a hub that has people.
     """
-    with (
-        _sentences(file),
-        _opened(file) as archive,
-        tempfile.TemporaryDirectory(prefix="switchyard-") as folder,
-    ):
+    with _sentences(file), _opened(file) as archive, tempfile.TemporaryDirectory(prefix="switchyard-") as folder:
         manifest = _manifest(archive, file)
         missing = sorted(set(manifest.key_ids) - set(key_ids))
         if missing and not manifest.with_key:
@@ -143,42 +121,31 @@ def _judge(url: str, manifest: Manifest) -> Tools:
                 f"The archive comes from Postgres {theirs} and this server is {ours}: use Postgres {theirs} or newer."
             )
         if _has_people(connection):
-            raise BackupError(
-                "This hub is not empty: it has accounts. Restore into a new one (SWITCHYARD_DATA_DIR)."
-            )
+            raise BackupError("This hub is not empty: it has accounts. Restore into a new one (SWITCHYARD_DATA_DIR).")
     return tools(url, max(ours, manifest.tools))
 
 
 def _manifest(archive: zipfile.ZipFile, file: Path) -> Manifest:
-    if (
-        MANIFEST not in archive.namelist()
-        or archive.getinfo(MANIFEST).file_size > LARGEST_MANIFEST
-    ):
+    if MANIFEST not in archive.namelist() or archive.getinfo(MANIFEST).file_size > LARGEST_MANIFEST:
         raise BackupError(f"{file} is no backup of Switchyard.")
     try:
         manifest = msgspec.json.decode(archive.read(MANIFEST), type=Manifest)
     except msgspec.DecodeError as error:
         raise BackupError(f"{file} is no backup of Switchyard: {error}.") from error
     if manifest.format != 1:
-        raise BackupError(
-            f"{file} is a backup in a format that this Switchyard ({__version__}) does not know."
-        )
+        raise BackupError(f"{file} is a backup in a format that this Switchyard ({__version__}) does not know.")
     return manifest
 
 
 def _revision(connection: psycopg.Connection) -> str | None:
     if not _has(connection, "alembic_version"):
         return None
-    row = connection.execute(
-        "SELECT version_num FROM public.alembic_version"
-    ).fetchone()
+    row = connection.execute("SELECT version_num FROM public.alembic_version").fetchone()
     return row[0] if row else None
 
 
 def _has_people(connection: psycopg.Connection) -> bool:
-    return _has(connection, "users") and bool(
-        connection.execute("SELECT 1 FROM public.users LIMIT 1").fetchone()
-    )
+    return _has(connection, "users") and bool(connection.execute("SELECT 1 FROM public.users LIMIT 1").fetchone())
 
 
 def _has(connection: psycopg.Connection, table: str) -> bool:
@@ -201,9 +168,7 @@ def _entry(name: str, now: datetime) -> zipfile.ZipInfo:
 @contextlib.contextmanager
 def _whole(file: Path) -> Iterator[Path]:
     """A new file of mode 0600 beside `file`, which takes its name when the block has ended well."""
-    descriptor, name = tempfile.mkstemp(
-        dir=file.absolute().parent, prefix=f".{file.name}."
-    )
+    descriptor, name = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}.")
     try:
         yield Path(name)
         os.fsync(descriptor)
@@ -227,14 +192,10 @@ def _sentences(file: Path) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, RuntimeError) as error:
-        raise BackupError(
-            f"{file} is no backup of Switchyard, or a damaged one: {error}."
-        ) from error
+        raise BackupError(f"{file} is no backup of Switchyard, or a damaged one: {error}.") from error
     except ToolsError as error:
         raise BackupError(str(error)) from error
     except psycopg.Error as error:
         raise BackupError(f"The database refuses: {str(error).strip()}") from error
     except OSError as error:
-        raise BackupError(
-            f"{error.filename or file} cannot be read or written: {error.strerror}."
-        ) from error
+        raise BackupError(f"{error.filename or file} cannot be read or written: {error.strerror}.") from error

@@ -19,11 +19,7 @@ class CommandError(Exception):
 @contextmanager
 def database_url(config: Config) -> Iterator[str]:
     """The URL of the hub's database for the length of a block; the embedded one is started when no hub runs."""
-    with (
-        nullcontext(config.database_url)
-        if config.database_url
-        else Embedded(config.data_dir).joined() as url
-    ):
+    with nullcontext(config.database_url) if config.database_url else Embedded(config.data_dir).joined() as url:
         yield url
 
 
@@ -59,9 +55,7 @@ def revision(engine: Engine) -> str | None:
             return schema.current(connection)
     except DBAPIError as error:
         if database.is_away(error):
-            raise DatabaseAway(
-                "The database does not answer. Check SWITCHYARD_DATABASE_URL."
-            ) from error
+            raise DatabaseAway("The database does not answer. Check SWITCHYARD_DATABASE_URL.") from error
         raise
 
 

@@ -21,11 +21,7 @@ from webapp.commands.terminal import Commands, become, not_yet
 from webapp.config import Config
 
 FRONT_DOOR = Path(__file__).resolve().parent.parent / "wsgi.py"
-PASS_ON: dict[str, Any] = {
-    "ignore_unknown_options": True,
-    "allow_extra_args": True,
-    "help_option_names": [],
-}
+PASS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 LATER = {
     "connect": "any program as an agent",
     "channel": "the MCP channel server for Claude Code",
@@ -118,9 +114,7 @@ def tell(report: doctor.Report) -> None:
     """The report for a person."""
     wide = max((len(setting.name) for setting in report.settings), default=0)
     for setting in report.settings:
-        click.echo(
-            f"{setting.name:<{wide}}  {setting.value or '-'}  ({setting.source})"
-        )
+        click.echo(f"{setting.name:<{wide}}  {setting.value or '-'}  ({setting.source})")
     for check in report.checks:
         click.echo(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.text}")
         if check.fix:

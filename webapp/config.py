@@ -37,9 +37,7 @@ class Config:
     unread: tuple[str, ...] = ()  # SWITCHYARD_ variables that nobody reads
 
     @classmethod
-    def from_env(
-        cls, environ: Mapping[str, str], argv_data_dir: str | None = None
-    ) -> "Config":
+    def from_env(cls, environ: Mapping[str, str], argv_data_dir: str | None = None) -> "Config":
         """Reads and judges all settings, and makes the secret key at the first run.
 
         Raises ConfigError with every problem there is, not only the first.
@@ -49,19 +47,13 @@ class Config:
         port = env.take("PORT", values.port, 8000)
         config = cls(
             data_dir=env.data_dir(argv_data_dir),
-            database_url=env.take(
-                "DATABASE_URL", values.database_url, None, secret=True
-            ),
+            database_url=env.take("DATABASE_URL", values.database_url, None, secret=True),
             host=host,
             port=port,
             workers=env.take("WORKERS", values.workers, 1),
             public_url=env.take("PUBLIC_URL", values.base_url, own_url(host, port)),
-            allowed_origins=env.take(
-                "ALLOWED_ORIGINS", values.list_of(values.origin), ()
-            ),
-            trusted_proxies=env.take(
-                "TRUSTED_PROXIES", values.list_of(values.network), ()
-            ),
+            allowed_origins=env.take("ALLOWED_ORIGINS", values.list_of(values.origin), ()),
+            trusted_proxies=env.take("TRUSTED_PROXIES", values.list_of(values.network), ()),
             gateway_hosts=env.take("GATEWAY_HOSTS", values.hosts, values.Hosts()),
             secret_keys=env.take("SECRET_KEY", values.secret_keys, (), secret=True),
             rules=_rules(env),
@@ -72,9 +64,7 @@ class Config:
         env.raise_problems()
         if config.secret_keys:
             return config
-        keys = env.keep(
-            "SECRET_KEY", secret_key.read_or_make, config.data_dir, config.secret_keys
-        )
+        keys = env.keep("SECRET_KEY", secret_key.read_or_make, config.data_dir, config.secret_keys)
         env.raise_problems()
         return dataclasses.replace(config, secret_keys=keys)
 
@@ -91,11 +81,7 @@ class Config:
 
     def listening_on(self, port: int) -> "Config":
         """The same, once the system has chosen the port (SWITCHYARD_PORT=0)."""
-        public = (
-            own_url(self.host, port)
-            if self.sources[PREFIX + "PUBLIC_URL"] == "default"
-            else self.public_url
-        )
+        public = own_url(self.host, port) if self.sources[PREFIX + "PUBLIC_URL"] == "default" else self.public_url
         return dataclasses.replace(self, port=port, public_url=public)
 
     def allows_host(self, header: str | None) -> bool:
@@ -119,31 +105,17 @@ class Config:
         `own` is what the request itself was sent to, as `https://hub.example.org`, once its Host was allowed: a page
         of that very address is ours.
         """
-        ours = {
-            self.public_url,
-            own_url("localhost", self.port),
-            own_url(self.host, self.port),
-            *self.allowed_origins,
-        }
+        ours = {self.public_url, own_url("localhost", self.port), own_url(self.host, self.port), *self.allowed_origins}
         found = values.origin_of(origin)
-        return found is not None and (
-            found in ours or found == values.origin_of(own or "")
-        )
+        return found is not None and (found in ours or found == values.origin_of(own or ""))
 
-    def client(
-        self, peer: str, forwarded_for: str | None, forwarded_proto: str | None
-    ) -> proxies.Client:
+    def client(self, peer: str, forwarded_for: str | None, forwarded_proto: str | None) -> proxies.Client:
         """Who asks: from the socket's address and two forwarding headers, believed only from trusted peers."""
-        return proxies.client(
-            peer, forwarded_for, forwarded_proto, self.trusted_proxies
-        )
+        return proxies.client(peer, forwarded_for, forwarded_proto, self.trusted_proxies)
 
     def shown(self) -> dict[str, str]:
         """Every setting by its variable name, as text that may be printed: secrets are left out."""
-        rules = {
-            PREFIX + name.upper(): f"{value:.10g}"
-            for name, value in dataclasses.asdict(self.rules).items()
-        }
+        rules = {PREFIX + name.upper(): f"{value:.10g}" for name, value in dataclasses.asdict(self.rules).items()}
         return {
             PREFIX + "DATA_DIR": str(self.data_dir),
             PREFIX + "DATABASE_URL": _without_password(self.database_url),
@@ -169,9 +141,7 @@ def _rules(env: Environment) -> Rules:
     """Without a heartbeat of its own, a shorter stale time brings a quicker beat: three in each."""
     usual = Rules()
     stale = env.take("STALE_SECONDS", values.seconds, usual.stale_seconds)
-    beat = env.take(
-        "HEARTBEAT_SECONDS", values.seconds, min(usual.heartbeat_seconds, stale / 3)
-    )
+    beat = env.take("HEARTBEAT_SECONDS", values.seconds, min(usual.heartbeat_seconds, stale / 3))
     if beat >= stale:
         env.problems.append(
             f"{PREFIX}STALE_SECONDS is {stale:g}: use more than {PREFIX}HEARTBEAT_SECONDS, which is {beat:g}."
@@ -180,15 +150,9 @@ def _rules(env: Environment) -> Rules:
         grace_seconds=env.take("GRACE_SECONDS", values.seconds, usual.grace_seconds),
         heartbeat_seconds=beat,
         stale_seconds=stale,
-        buffer_ttl_seconds=env.take(
-            "BUFFER_TTL_SECONDS", values.seconds, usual.buffer_ttl_seconds
-        ),
-        slot_idle_seconds=env.take(
-            "SLOT_IDLE_SECONDS", values.seconds, usual.slot_idle_seconds
-        ),
-        idle_disconnect_seconds=env.take(
-            "IDLE_DISCONNECT_SECONDS", values.seconds, usual.idle_disconnect_seconds
-        ),
+        buffer_ttl_seconds=env.take("BUFFER_TTL_SECONDS", values.seconds, usual.buffer_ttl_seconds),
+        slot_idle_seconds=env.take("SLOT_IDLE_SECONDS", values.seconds, usual.slot_idle_seconds),
+        idle_disconnect_seconds=env.take("IDLE_DISCONNECT_SECONDS", values.seconds, usual.idle_disconnect_seconds),
     )
 
 

@@ -57,29 +57,15 @@ def fill(password: str) -> str:
         if User.any(session):
             return "This demo has run before: sign in as before."
         now = database_time(session)
-        people = {
-            name.split()[0]: User.create(session, email, name, role, hashed)
-            for email, name, role in PEOPLE
-        }
+        people = {name.split()[0]: User.create(session, email, name, role, hashed) for email, name, role in PEOPLE}
         mira = people["Mira"]
         agents = {}
         for name, session_id, label in AGENTS:
-            agents[name] = registration.register(
-                session, mira, name, session_id, label, now
-            ).agent
-            Agent.subscribe(
-                session, agents[name].id, session_id, uuid.uuid4().hex, None
-            )
+            agents[name] = registration.register(session, mira, name, session_id, label, now).agent
+            Agent.subscribe(session, agents[name].id, session_id, uuid.uuid4().hex, None)
         creatives = _creatives(session, people)
         for conversation in CONVERSATIONS:
-            _tell(
-                session,
-                conversation,
-                creatives[conversation.creative],
-                people,
-                agents,
-                now,
-            )
+            _tell(session, conversation, creatives[conversation.creative], people, agents, now)
         for agent in agents.values():
             for row in AgentSubscription.of(session, agent.id):
                 session.delete(row)
@@ -92,18 +78,14 @@ def demo_token() -> str:
         now = database_time(session)
         owner = User.by_email(session, PEOPLE[0][0])
         if owner is None:
-            raise SystemExit(
-                "The accounts of this hub are no demo's. Give the demo a SWITCHYARD_DATA_DIR of its own."
-            )
+            raise SystemExit("The accounts of this hub are no demo's. Give the demo a SWITCHYARD_DATA_DIR of its own.")
         for old in AccessToken.of(session, owner):
             if old.label == "Demo agents":
                 old.revoke(now)
         return AccessToken.create(session, owner, "Demo agents", now)[1]
 
 
-def _creatives(
-    session: Session, people: Mapping[str, User]
-) -> dict[str | None, Creative]:
+def _creatives(session: Session, people: Mapping[str, User]) -> dict[str | None, Creative]:
     mira = people["Mira"]
     found: dict[str | None, Creative] = {None: Creative.inbox_of(session, mira.id)}
     for name in ("Atlas", "Ledger"):
@@ -122,9 +104,7 @@ def _tell(
 ) -> None:
     own = agents[conversation.agent].id if conversation.agent else None
     topic = Topic.create(session, creative, conversation.name, own)
-    ids = [
-        _say(session, topic, line, people, agents, now) for line in conversation.lines
-    ]
+    ids = [_say(session, topic, line, people, agents, now) for line in conversation.lines]
     if conversation.unread:
         seen = ids[-conversation.unread - 1]
         mine = (TopicRead.user_id == people["Mira"].id, TopicRead.topic_id == topic.id)
@@ -132,54 +112,32 @@ def _tell(
 
 
 def _say(
-    session: Session,
-    topic: Topic,
-    line: Line,
-    people: Mapping[str, User],
-    agents: Mapping[str, Agent],
-    now: datetime,
+    session: Session, topic: Topic, line: Line, people: Mapping[str, User], agents: Mapping[str, Agent], now: datetime
 ) -> int:
     """Says the line through the same verbs as everybody, and then moves it to its time."""
     at = now - timedelta(minutes=line.ago)
     if line.by in agents:
         agent = agents[line.by]
         task = topic.delegated_task(session, agent.id)
-        message = topic.reply(
-            session, agent, line.text, task, task.generation if task else None, now
-        )
+        message = topic.reply(session, agent, line.text, task, task.generation if task else None, now)
         if task is not None:
             task.finished_at = at
-            session.execute(
-                update(TaskEvent).where(TaskEvent.task_id == task.id).values(at=at)
-            )
+            session.execute(update(TaskEvent).where(TaskEvent.task_id == task.id).values(at=at))
         topic.advance(session, now)
     else:
         posted = topic.post(session, people[line.by], line.text, now)
         message = posted.message
         for task in posted.tasks:
             Task.sent(session, [(task.id, task.sent_to or "")])
-            session.execute(
-                update(Task).where(Task.id == task.id).values(created_at=at)
-            )
-    session.execute(
-        update(Message).where(Message.id == message.id).values(created_at=at)
-    )
+            session.execute(update(Task).where(Task.id == task.id).values(created_at=at))
+    session.execute(update(Message).where(Message.id == message.id).values(created_at=at))
     return message.id
 
 
 def _run_children(config: Config, said: str, token: str) -> int:
     """The hub first, the agents when it is ready; all end together."""
-    environment = {
-        **os.environ,
-        "SWITCHYARD_DATA_DIR": str(config.data_dir),
-        "SWITCHYARD_TOKEN": token,
-    }
-    hub = subprocess.Popen(
-        [sys.executable, "-m", "wsgi"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    environment = {**os.environ, "SWITCHYARD_DATA_DIR": str(config.data_dir), "SWITCHYARD_TOKEN": token}
+    hub = subprocess.Popen([sys.executable, "-m", "wsgi"], env=environment, stdout=subprocess.PIPE, text=True)
     children = [hub]
 
     def stop(*_: object) -> None:
@@ -202,25 +160,10 @@ def _run_children(config: Config, said: str, token: str) -> int:
     return code
 
 
-def _agent(
-    environment: Mapping[str, str], url: str, name: str, session_id: str, label: str
-) -> "subprocess.Popen[str]":
-    words = [
-        "--url",
-        url,
-        "--name",
-        name,
-        "--session",
-        session_id,
-        "--label",
-        label,
-        "--delay",
-        "1500",
-    ]
+def _agent(environment: Mapping[str, str], url: str, name: str, session_id: str, label: str) -> "subprocess.Popen[str]":
+    words = ["--url", url, "--name", name, "--session", session_id, "--label", label, "--delay", "1500"]
     command = [sys.executable, "-m", "webapp.playground.agent", *words]
-    return subprocess.Popen(
-        command, env=dict(environment), stdout=subprocess.DEVNULL, text=True
-    )
+    return subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL, text=True)
 
 
 def main() -> int:

@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 
-PEOPLE = (
-    ("mira@example.org", "Mira Kern", "admin"),
-    ("jonas@example.org", "Jonas Berg", "operator"),
-)
+PEOPLE = (("mira@example.org", "Mira Kern", "admin"), ("jonas@example.org", "Jonas Berg", "operator"))
 AGENTS = (("scout", "studio-mac", "atlas"), ("scribe", "ada-laptop", "docs-site"))
 
 
@@ -36,11 +33,7 @@ CONVERSATIONS = (
         "scribe",
         (
             Line("Mira", 1600, "How many days in advance do we announce maintenance?"),
-            Line(
-                "scribe",
-                1599,
-                "**Three working days**, by mail and on the status page (handbook, chapter 7).",
-            ),
+            Line("scribe", 1599, "**Three working days**, by mail and on the status page (handbook, chapter 7)."),
             Line("Mira", 1590, "And for an urgent security fix?"),
             Line(
                 "scribe",
@@ -57,14 +50,8 @@ CONVERSATIONS = (
         "Atlas",
         "scribe",
         (
-            Line(
-                "Jonas", 300, "Group the changelog by date or by part of the product?"
-            ),
-            Line(
-                "scribe",
-                299,
-                "By part, as the last three: people look for what touches *them*. Shall I draft it?",
-            ),
+            Line("Jonas", 300, "Group the changelog by date or by part of the product?"),
+            Line("scribe", 299, "By part, as the last three: people look for what touches *them*. Shall I draft it?"),
             Line("Mira", 296, "Yes, for the last release."),
             Line(
                 "scribe",
@@ -93,11 +80,7 @@ CONVERSATIONS = (
         "Atlas",
         "scout",
         (
-            Line(
-                "Jonas",
-                95,
-                "The nightly is red again. @scout what changed since yesterday?",
-            ),
+            Line("Jonas", 95, "The nightly is red again. @scout what changed since yesterday?"),
             Line(
                 "scout",
                 93,
@@ -105,11 +88,7 @@ CONVERSATIONS = (
                 "The cross compiler lives elsewhere there.",
             ),
             Line("Jonas", 90, "Thanks. Pin it for today."),
-            Line(
-                "scout",
-                88,
-                "Done on the branch `pin-bookworm`. The next build starts at 02:00.",
-            ),
+            Line("scout", 88, "Done on the branch `pin-bookworm`. The next build starts at 02:00."),
         ),
         unread=2,
     ),
@@ -119,11 +98,7 @@ CONVERSATIONS = (
         "scout",
         (
             Line("Jonas", 26, "What is left before 2.4?"),
-            Line(
-                "scout",
-                25,
-                "Two things: the arm64 image, and the release notes in German and French.",
-            ),
+            Line("scout", 25, "Two things: the arm64 image, and the release notes in German and French."),
             Line(
                 "Mira",
                 21,
@@ -140,9 +115,7 @@ CONVERSATIONS = (
             ),
             Line("Mira", 12, "Take the second one."),
             Line("scout", 10, "Merged. The image builds, 4 min 12 s."),
-            Line(
-                "Mira", 2, "@scribe translate the release notes into German and French."
-            ),
+            Line("Mira", 2, "@scribe translate the release notes into German and French."),
         ),
     ),
 )

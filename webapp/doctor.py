@@ -53,10 +53,7 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
-        settings, checks = (
-            [asdict(one) for one in self.settings],
-            [asdict(one) for one in self.checks],
-        )
+        settings, checks = [asdict(one) for one in self.settings], [asdict(one) for one in self.checks]
         return {"ok": self.ok, "settings": settings, "checks": checks}
 
 
@@ -65,15 +62,9 @@ def examine(environ: Mapping[str, str]) -> Report:
     try:
         config = Config.from_env(environ)
     except ConfigError as error:
-        wrong = [
-            Check("settings", False, problem, "Correct or unset this variable.")
-            for problem in error.problems
-        ]
+        wrong = [Check("settings", False, problem, "Correct or unset this variable.") for problem in error.problems]
         return Report([], wrong)
-    settings = [
-        Setting(name, value, config.sources[name])
-        for name, value in config.shown().items()
-    ]
+    settings = [Setting(name, value, config.sources[name]) for name, value in config.shown().items()]
     return Report(settings, list(_checks(config)))
 
 
@@ -85,40 +76,23 @@ def _checks(config: Config) -> Iterator[Check]:
         with beside.connected(config) as engine:
             yield from _database(config, engine)
     except (EmbeddedError, Refusal) as error:
-        yield Check(
-            "database",
-            False,
-            str(error),
-            "Start it, or correct SWITCHYARD_DATABASE_URL.",
-        )
+        yield Check("database", False, str(error), "Start it, or correct SWITCHYARD_DATABASE_URL.")
 
 
 def _names(config: Config) -> Check:
     if not config.unread:
         return Check("settings", True, "All are understood.")
     named = ", ".join(config.unread)
-    return Check(
-        "settings",
-        False,
-        f"Nobody reads {named}.",
-        "Check the spelling against the list of settings.",
-    )
+    return Check("settings", False, f"Nobody reads {named}.", "Check the spelling against the list of settings.")
 
 
 def _folder(config: Config) -> Check:
     folder = config.data_dir
     if not folder.is_dir():
-        return Check(
-            "data folder", True, f"{folder} is not there yet; the first start makes it."
-        )
+        return Check("data folder", True, f"{folder} is not there yet; the first start makes it.")
     if os.access(folder, os.W_OK | os.X_OK):
         return Check("data folder", True, f"{folder} can be written.")
-    return Check(
-        "data folder",
-        False,
-        f"{folder} cannot be written.",
-        f"Let this user write there: chmod u+w {folder}",
-    )
+    return Check("data folder", False, f"{folder} cannot be written.", f"Let this user write there: chmod u+w {folder}")
 
 
 def _key(config: Config) -> Check:
@@ -136,12 +110,7 @@ def _database(config: Config, engine: Engine) -> Iterator[Check]:
         number = int(connection.scalar(text("SHOW server_version_num")) or 0)
     kind = "The embedded Postgres" if config.database_url is None else "Postgres"
     if number < OLDEST_SERVER * 10000:
-        yield Check(
-            "database",
-            False,
-            f"{kind} is version {version}.",
-            f"Use Postgres {OLDEST_SERVER} or newer.",
-        )
+        yield Check("database", False, f"{kind} is version {version}.", f"Use Postgres {OLDEST_SERVER} or newer.")
     else:
         yield Check("database", True, f"{kind} {version} answers.")
     yield _migrations(found)
@@ -151,9 +120,7 @@ def _database(config: Config, engine: Engine) -> Iterator[Check]:
 
 def _migrations(found: str | None) -> Check:
     if found is None:
-        return Check(
-            "migrations", True, "The database is empty; the first start fills it."
-        )
+        return Check("migrations", True, "The database is empty; the first start fills it.")
     if found != schema.newest():
         return Check("migrations", False, beside.stale(found), "switchyard migrate")
     return Check("migrations", True, f"The schema is current ({found}).")

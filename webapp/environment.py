@@ -9,9 +9,7 @@ from typing import Literal, TypeVar
 T = TypeVar("T")
 Source = Literal["default", "environment", "file", "option"]
 PREFIX = "SWITCHYARD_"
-ELSEWHERE = {
-    f"{PREFIX}TOKEN"
-}  # read by the playground agent, which may be started from the same shell
+ELSEWHERE = {f"{PREFIX}TOKEN"}  # read by the playground agent, which may be started from the same shell
 NO_HOME = f"This user (uid {os.getuid()}) has no home folder to keep data in: set {PREFIX}DATA_DIR."
 
 
@@ -31,9 +29,7 @@ class Environment:
         self.sources: dict[str, Source] = {}
         self.problems: list[str] = []
 
-    def take(
-        self, name: str, read: Callable[[str], T], default: T, *, secret: bool = False
-    ) -> T:
+    def take(self, name: str, read: Callable[[str], T], default: T, *, secret: bool = False) -> T:
         """The variable's value; the default when it is absent, empty or wrong. A secret is never quoted."""
         text = self.variables.get(PREFIX + name, "").strip()
         self.sources[PREFIX + name] = "environment" if text else "default"
@@ -54,9 +50,7 @@ class Environment:
             folder = _folder(option)
         return folder or self._users_folder()
 
-    def keep(
-        self, name: str, read: Callable[[Path], T], folder: Path, otherwise: T
-    ) -> T:
+    def keep(self, name: str, read: Callable[[Path], T], folder: Path, otherwise: T) -> T:
         """A value from a file; `otherwise` when it cannot be had."""
         self.sources[PREFIX + name] = "file"
         try:
@@ -68,13 +62,7 @@ class Environment:
     def unread(self) -> tuple[str, ...]:
         """Variables with our prefix that nobody takes: probably a slip of the pen."""
         known = {*self.sources, *ELSEWHERE}
-        return tuple(
-            sorted(
-                name
-                for name in self.variables
-                if name.startswith(PREFIX) and name not in known
-            )
-        )
+        return tuple(sorted(name for name in self.variables if name.startswith(PREFIX) and name not in known))
 
     def raise_problems(self) -> None:
         """Raises ConfigError when anything was wrong so far."""
@@ -97,9 +85,7 @@ def _folder(text: str) -> Path:
     try:
         return Path(os.path.abspath(Path(text).expanduser()))
     except RuntimeError as error:
-        raise ValueError(
-            "this home folder is not known; write the whole path"
-        ) from error
+        raise ValueError("this home folder is not known; write the whole path") from error
 
 
 def _home_of(uid: int) -> str | None:

@@ -75,11 +75,7 @@ def sentence_of(refusal: Refusal) -> str:
 
 def form_too_old(error: CSRFError) -> Response:
     """A form without a valid CSRF token."""
-    return answer(
-        400,
-        "This form is too old or came from elsewhere. Load the page again and repeat it.",
-        "malformed",
-    )
+    return answer(400, "This form is too old or came from elsewhere. Load the page again and repeat it.", "malformed")
 
 
 def http_error(error: HTTPException) -> Response:
@@ -87,11 +83,7 @@ def http_error(error: HTTPException) -> Response:
     if error.response is not None:
         return cast(Response, error.response)
     status = error.code or 500
-    response = answer(
-        status,
-        SENTENCES.get(status, error.description or error.name),
-        CODES.get(status, "invalid"),
-    )
+    response = answer(status, SENTENCES.get(status, error.description or error.name), CODES.get(status, "invalid"))
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             response.headers[name] = value
@@ -102,23 +94,14 @@ def unforeseen(error: Exception) -> Response:
     """A fault of ours. The person gets an id to quote, the log gets the trace under the same id."""
     id = uuid.uuid4().hex[:8]
     ERRORS.inc()
-    log.exception(
-        "unforeseen_error", id=id, path=flask.request.path, method=flask.request.method
-    )
+    log.exception("unforeseen_error", id=id, path=flask.request.path, method=flask.request.method)
     return answer(500, f"Something here is broken. It was logged as {id}.", "broken")
 
 
-def answer(
-    status: int,
-    sentence: str,
-    code: str,
-    more: Mapping[str, Any] = MappingProxyType({}),
-) -> Response:
+def answer(status: int, sentence: str, code: str, more: Mapping[str, Any] = MappingProxyType({})) -> Response:
     """The same sentence as JSON (with what programs are told besides) or as a page."""
     wants = flask.request.accept_mimetypes.best_match(["text/html", "application/json"])
     if is_api() or wants == "application/json":
         return flask.make_response({"error": sentence, "code": code, **more}, status)
-    page = flask.render_template(
-        "error.html", status=status, sentence=sentence, code=code
-    )
+    page = flask.render_template("error.html", status=status, sentence=sentence, code=code)
     return flask.make_response(page, status)

@@ -56,9 +56,7 @@ def author(row: Any) -> dict[str, Any]:
     return {"kind": row.author_kind, "id": id, "name": name, "initials": letters}
 
 
-def as_said(
-    row: Any, items: Iterable[Any] = (), alone: bool = False, bare: bool = False
-) -> SimpleNamespace:
+def as_said(row: Any, items: Iterable[Any] = (), alone: bool = False, bare: bool = False) -> SimpleNamespace:
     """A row of `models.reading.said` as the message macro wants it.
 
     `items` is the work shown below it (`shown`): what that says, the word under the message does not repeat.
@@ -71,9 +69,7 @@ def as_said(
         html=row.html,
         created_at=row.created_at,
         continued=row.continued and not alone,
-        delivery=None
-        if bare or (said_below and row.delivery == "failed")
-        else row.delivery,
+        delivery=None if bare or (said_below and row.delivery == "failed") else row.delivery,
         why=None if said_below else row.why,
         source=row.source,
         from_where=None,
@@ -83,9 +79,7 @@ def as_said(
 # -- the work on it ------------------------------------------------------------------------------------------------
 
 
-def by_message(
-    rows: Iterable[Any], may_act: bool = True
-) -> dict[int, list[SimpleNamespace]]:
+def by_message(rows: Iterable[Any], may_act: bool = True) -> dict[int, list[SimpleNamespace]]:
     """Work rows of `models.reading.work` as they are shown, by the last message each task carries."""
     found: dict[int, list[SimpleNamespace]] = {}
     for row in rows:
@@ -106,32 +100,14 @@ def shown(row: Any, may_act: bool = True) -> SimpleNamespace | None:
     if row.status == TaskStatus.QUEUED:
         if row.served:
             return None
-        return _card(
-            row,
-            "waiting",
-            f"Waiting for {name}",
-            _away(row),
-            None,
-            _cancel(row) if may_act else [],
-        )
+        return _card(row, "waiting", f"Waiting for {name}", _away(row), None, _cancel(row) if may_act else [])
     if row.status == TaskStatus.SUSPENDED:
         return _paused(row, may_act)
     if row.status in (TaskStatus.FAILED, TaskStatus.CANCELLED):
         failed = row.status == TaskStatus.FAILED
         title = f"{name} failed" if failed else f"The task for {name} was cancelled"
-        again = (
-            [{"label": "Run again", "href": f"/tasks/{row.id}/retry", "kind": ""}]
-            if may_act
-            else []
-        )
-        return _card(
-            row,
-            "trouble" if failed else "off",
-            title,
-            row.why or "No reason was given.",
-            None,
-            again,
-        )
+        again = [{"label": "Run again", "href": f"/tasks/{row.id}/retry", "kind": ""}] if may_act else []
+        return _card(row, "trouble" if failed else "off", title, row.why or "No reason was given.", None, again)
     return None
 
 
@@ -142,11 +118,7 @@ def grace_end(dropped_at: datetime) -> datetime:
 
 def _away(row: Any) -> str:
     # Its `why` may speak of the task before it, which is not what it waits for now.
-    why = (
-        row.why
-        if row.why and "not connected" in row.why
-        else f"{row.agent_short} is not connected."
-    )
+    why = row.why if row.why and "not connected" in row.why else f"{row.agent_short} is not connected."
     return f"{why} This goes out as soon as it is back."
 
 
@@ -164,20 +136,12 @@ def _line(row: Any) -> SimpleNamespace:
 
 def _dropped(row: Any, may_act: bool) -> SimpleNamespace:
     end = grace_end(row.dropped_at)
-    goes_on = Markup(
-        "If it is not back by {}, another of its sessions goes on with this."
-    )
+    goes_on = Markup("If it is not back by {}, another of its sessions goes on with this.")
     kept = Markup("If it is not back by {}, this task is paused and kept for {}.")
-    ends = Markup(
-        "If it is not back by {}, this task is cancelled. Then one click runs it again."
-    )
+    ends = Markup("If it is not back by {}, this task is cancelled. Then one click runs it again.")
     then = goes_on if row.siblings else kept if row.keep_seconds else ends
-    title = Markup("{} dropped {}").format(
-        row.agent_short, moment(row.dropped_at, "seen")
-    )
-    text = then.format(
-        moment(end, "seconds"), words.span(timedelta(seconds=row.keep_seconds))
-    )
+    title = Markup("{} dropped {}").format(row.agent_short, moment(row.dropped_at, "seen"))
+    text = then.format(moment(end, "seconds"), words.span(timedelta(seconds=row.keep_seconds)))
     card = _card(row, "waiting", title, text, None, _cancel(row) if may_act else [])
     card.until, card.from_at = end, row.dropped_at
     return card
@@ -188,31 +152,15 @@ def _paused(row: Any, may_act: bool) -> SimpleNamespace:
     if row.suspended_for == SuspendedFor.AGENT_OFFLINE and row.until is not None:
         text = Markup("It goes on when {} is back, and is cancelled {} if it is not.")
         text = text.format(row.agent_short, moment(row.until, "deadline"))
-        card = _card(
-            row,
-            "waiting",
-            f"Paused until {row.agent_short} is back",
-            text,
-            None,
-            actions,
-        )
+        card = _card(row, "waiting", f"Paused until {row.agent_short} is back", text, None, actions)
         card.until = row.until
         return card
-    return _card(
-        row,
-        "waiting",
-        PAUSED[row.suspended_for],
-        row.why or "Nothing is lost.",
-        None,
-        actions,
-    )
+    return _card(row, "waiting", PAUSED[row.suspended_for], row.why or "Nothing is lost.", None, actions)
 
 
 def moment(at: datetime, mode: str) -> Markup:
     """A time that the browser keeps true, to stand within a sentence (modes: components/time.html)."""
-    return _Templates.environment.get_template("components/time.html").module.time(
-        at, mode
-    )
+    return _Templates.environment.get_template("components/time.html").module.time(at, mode)
 
 
 def _cancel(row: Any) -> list[dict[str, str]]:
@@ -220,12 +168,7 @@ def _cancel(row: Any) -> list[dict[str, str]]:
 
 
 def _card(
-    row: Any,
-    state: str,
-    title: str,
-    text: str,
-    why: str | None,
-    actions: list[dict[str, str]],
+    row: Any, state: str, title: str, text: str, why: str | None, actions: list[dict[str, str]]
 ) -> SimpleNamespace:
     return SimpleNamespace(
         kind="task",

@@ -23,25 +23,15 @@ def check_host() -> Response | None:
     """Refuses requests for a name that is not ours: somebody may have pointed theirs at this machine."""
     if hub().config.allows_host(flask.request.headers.get("Host")):
         return None
-    return answer(
-        421,
-        "This hub does not go by that name. Use the address it was set up for.",
-        "misdirected",
-    )
+    return answer(421, "This hub does not go by that name. Use the address it was set up for.", "misdirected")
 
 
 def add_headers(response: Response) -> Response:
     """The headers of every answer. A page is never kept; a static file is asked for again, or an upgrade would mix."""
     # Safari does not count ws: of the same host as 'self'.
-    host = (
-        flask.request.host
-        if hub().config.allows_host(flask.request.headers.get("Host"))
-        else ""
-    )
+    host = flask.request.host if hub().config.allows_host(flask.request.headers.get("Host")) else ""
     sockets = f"ws://{host} wss://{host}" if host else ""
-    response.headers.setdefault(
-        "Content-Security-Policy", POLICY.format(sockets=sockets)
-    )
+    response.headers.setdefault("Content-Security-Policy", POLICY.format(sockets=sockets))
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")

@@ -13,14 +13,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASK = "[masked]"
-QUIET = (
-    "alembic",
-    "apscheduler",
-    "sqlalchemy",
-    "werkzeug",
-    "urllib3",
-    "websocket",
-)  # these tell every step at INFO
+QUIET = ("alembic", "apscheduler", "sqlalchemy", "werkzeug", "urllib3", "websocket")  # these tell every step at INFO
 
 NAMES = r"password|passwd|passphrase|secret|token|api_?key|authorization|cookies?|credentials?|dsn"
 
@@ -29,17 +22,11 @@ _pair = rf"(?i)((?:{NAMES})[\"']?\s*[=:]\s*[\"']?)(?!(?:bearer|basic)\b|\[)[^\s\
 _secrets_in_text: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]+"), rf"\1 {MASK}"),
     (re.compile(r"(://)[^/@\s\"']+@"), rf"\1{MASK}@"),
-    (
-        re.compile(r"(/(?:set-up|invitation|reset)/)[^\s\"'<>/?]+"),
-        rf"\1{MASK}",
-    ),  # links that work once
+    (re.compile(r"(/(?:set-up|invitation|reset)/)[^\s\"'<>/?]+"), rf"\1{MASK}"),  # links that work once
     (re.compile(r"([\w/.\]])\?[^\s\"'<>]+"), rf"\1?{MASK}"),
     (re.compile(_pair), rf"\1{MASK}"),
     (re.compile(r"\bgAAAAA[A-Za-z0-9_=-]{20,}"), MASK),  # a sealed value
-    (
-        re.compile(r"(?s)(\[parameters: ).*?\](?=\n|$)"),
-        rf"\1{MASK}]",
-    ),  # of a failed statement, as SQLAlchemy tells it
+    (re.compile(r"(?s)(\[parameters: ).*?\](?=\n|$)"), rf"\1{MASK}]"),  # of a failed statement, as SQLAlchemy tells it
     (re.compile(r"(Failing row contains ).*"), rf"\1{MASK}"),
 ]
 _control = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -92,33 +79,22 @@ def _masked(name: str, value: Any) -> Any:
         return MASK
     if isinstance(value, Mapping):
         return {str(key): _masked(str(key), inner) for key, inner in value.items()}
-    if isinstance(value, Sequence | set | frozenset) and not isinstance(
-        value, str | bytes
-    ):
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, str | bytes):
         return [_masked(name, inner) for inner in value]
     return mask_text(value if isinstance(value, str) else str(value))
 
 
 def _one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """What came from outside must not move a terminal's cursor or begin a line of its own; tracebacks may."""
-    return {
-        name: _flat(name, value) if isinstance(value, str) else value
-        for name, value in event.items()
-    }
+    return {name: _flat(name, value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _flat(name: str, text: str) -> str:
-    return _control.sub(
-        "?", text if name in ("exception", "stack") else text.replace("\n", "?")
-    )
+    return _control.sub("?", text if name in ("exception", "stack") else text.replace("\n", "?"))
 
 
 def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    first = {
-        name: event.pop(name)
-        for name in ("at", "level", "logger", "event")
-        if name in event
-    }
+    first = {name: event.pop(name) for name in ("at", "level", "logger", "event") if name in event}
     return {**first, **event}
 
 
@@ -146,9 +122,6 @@ def _json() -> list[Processor]:
 def _readable() -> list[Processor]:
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="at")
     plain = structlog.dev.ConsoleRenderer(
-        timestamp_key="at",
-        exception_formatter=structlog.dev.plain_traceback,
-        pad_level=False,
-        sort_keys=False,
+        timestamp_key="at", exception_formatter=structlog.dev.plain_traceback, pad_level=False, sort_keys=False
     )
     return [*_shared(), stamp, _one_line, plain]

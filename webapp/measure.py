@@ -24,7 +24,5 @@ def note(response: Response) -> Response:
     began = flask.g.get("began")
     if began is not None and response.status_code != 101:
         route = flask.request.url_rule.rule if flask.request.url_rule else "none"
-        REQUESTS.labels(flask.request.method, route, str(response.status_code)).observe(
-            time.monotonic() - began
-        )
+        REQUESTS.labels(flask.request.method, route, str(response.status_code)).observe(time.monotonic() - began)
     return response

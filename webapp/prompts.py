@@ -39,19 +39,14 @@ def install(app: flask.Flask) -> None:
 
 def reader_locale() -> str:
     """The language of who reads the page."""
-    known = (
-        flask.has_request_context() and current_user and current_user.is_authenticated
-    )
+    known = flask.has_request_context() and current_user and current_user.is_authenticated
     return current_user.user.locale if known else LOCALES[0]
 
 
 @contextmanager
 def speaking(locale: str) -> Iterator[None]:
     """Sentences inside the block are in this language; English for one that is unknown here."""
-    with (
-        _Speaking.app.app_context(),
-        force_locale(locale if locale in LOCALES else LOCALES[0]),
-    ):
+    with _Speaking.app.app_context(), force_locale(locale if locale in LOCALES else LOCALES[0]):
         yield
 
 
@@ -63,9 +58,7 @@ def tool(locale: str, tool_name: str, description: str | None, input: Any) -> st
         if said := flat(description or "", MOST_WORDS):
             parts.append(f"> {escaped(said)}")
         if input is not None:
-            parts.append(
-                fenced(json.dumps(input, indent=2, ensure_ascii=False), "json")
-            )
+            parts.append(fenced(json.dumps(input, indent=2, ensure_ascii=False), "json"))
     return "\n\n".join(parts)
 
 
@@ -74,11 +67,7 @@ def continuation(request: PermissionRequest) -> str:
     by = escaped(flat(request.decided_by.name if request.decided_by else "", 200))
     with speaking(request.approver.locale):
         denied = request.behavior == Behavior.DENY
-        said = (
-            gettext("%(name)s denied this question:")
-            if denied
-            else gettext("%(name)s allowed this question:")
-        )
+        said = gettext("%(name)s denied this question:") if denied else gettext("%(name)s allowed this question:")
         parts = [said % {"name": by}, fenced(request.question or "")]
         if request.reason:
             parts += [gettext("The reason:"), fenced(request.reason)]
@@ -100,9 +89,7 @@ def fenced(text: str, language: str = "") -> str:
     """The text in a code fence that is longer than any run of backticks in it; its end is cut off if it is long."""
     if len(text) > MOST_INPUT:
         left = len(text) - MOST_INPUT
-        text = f"{text[:MOST_INPUT]}\n… " + gettext(
-            "(%(count)s more characters)", count=f"{left:,}"
-        )
+        text = f"{text[:MOST_INPUT]}\n… " + gettext("(%(count)s more characters)", count=f"{left:,}")
     longest = max((len(run) for run in FENCES.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"

@@ -40,9 +40,7 @@ def client(
         if not _is_trusted(seen, trusted):
             break
     told = (forwarded_proto or "").rpartition(",")[2].strip().lower()
-    return Client(
-        _plain(seen), told if told in ("http", "https") else scheme, forwarded=True
-    )
+    return Client(_plain(seen), told if told in ("http", "https") else scheme, forwarded=True)
 
 
 def _is_trusted(text: str, trusted: Sequence[Network]) -> bool:

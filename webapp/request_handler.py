@@ -16,26 +16,12 @@ import structlog
 from gevent import socket
 from gevent.pywsgi import Input, WSGIHandler
 
-from webapp.request_head import (
-    REASONS,
-    Headers,
-    Refused,
-    read_headers,
-    read_line,
-    read_request_line,
-)
+from webapp.request_head import REASONS, Headers, Refused, read_headers, read_line, read_request_line
 
 log = structlog.get_logger("server")
 
 TAKE_OVER = "switchyard.take_over"  # in the environ: a view hands over what is to run on the socket after its request
-HANG_UPS = (
-    errno.EPIPE,
-    errno.ECONNRESET,
-    errno.ECONNABORTED,
-    errno.ENOTCONN,
-    errno.ETIMEDOUT,
-    errno.EBADF,
-)
+HANG_UPS = (errno.EPIPE, errno.ECONNRESET, errno.ECONNABORTED, errno.ENOTCONN, errno.ETIMEDOUT, errno.EBADF)
 LINGER_SECONDS = 2.0
 
 
@@ -58,15 +44,9 @@ class Handler(WSGIHandler):
             if not self._await_request(limits):
                 return None
             with self.server.unread.hold(self):
-                with gevent.Timeout(
-                    limits.head_seconds,
-                    Refused(408, "The request head came too slowly."),
-                ):
+                with gevent.Timeout(limits.head_seconds, Refused(408, "The request head came too slowly.")):
                     self._read_head(limits)
-                with gevent.Timeout(
-                    limits.body_seconds,
-                    Refused(408, "The request body came too slowly."),
-                ):
+                with gevent.Timeout(limits.body_seconds, Refused(408, "The request body came too slowly.")):
                     self._body = self._read_body(limits)
         except Refused as refused:
             self._refuse(refused)
@@ -88,37 +68,26 @@ class Handler(WSGIHandler):
         self.requestline, self.path, self.headers = "", "", Headers([])
         self.time_start, self.response_length, self.environ = time.time(), 0, None
         self.requestline = read_line(self.rfile.readline, first=True)
-        self.command, self.path, self.request_version = read_request_line(
-            self.requestline
-        )
+        self.command, self.path, self.request_version = read_request_line(self.requestline)
         self.headers = read_headers(self.rfile.readline, limits.head_bytes)
         length = self.headers.get("content-length")
         self.content_length = int(length) if length is not None else None
-        kept = self.headers.get(
-            "connection",
-            "keep-alive" if self.request_version == "HTTP/1.1" else "close",
-        )
+        kept = self.headers.get("connection", "keep-alive" if self.request_version == "HTTP/1.1" else "close")
         self.close_connection = "close" in kept.lower() or self.server.stopping
 
     def _read_body(self, limits: Any) -> bytes:
         chunked = self.headers.get("transfer-encoding") is not None
         if not chunked and not self.content_length:
             return b""
-        too_large = Refused(
-            413, f"The request body may hold at most {limits.body_bytes} bytes."
-        )
+        too_large = Refused(413, f"The request body may hold at most {limits.body_bytes} bytes.")
         if (self.content_length or 0) > limits.body_bytes:
             raise too_large
         waits = (self.headers.get("expect") or "").lower() == "100-continue"
-        stream = Input(
-            self.rfile, self.content_length, self.socket if waits else None, chunked
-        )
+        stream = Input(self.rfile, self.content_length, self.socket if waits else None, chunked)
         try:
             body = stream.read(limits.body_bytes + 1 if chunked else None)
         except OSError:
-            raise Refused(
-                400, "The request body ended early or is not well chunked."
-            ) from None
+            raise Refused(400, "The request body ended early or is not well chunked.") from None
         if len(body) > limits.body_bytes:
             raise too_large
         return body
@@ -138,9 +107,7 @@ class Handler(WSGIHandler):
         environ[TAKE_OVER] = self._take_over
         if self._connection_upgrade_requested() and not self._body:
             return environ
-        self.wsgi_input = environ["wsgi.input"] = Input(
-            io.BytesIO(self._body), len(self._body)
-        )
+        self.wsgi_input = environ["wsgi.input"] = Input(io.BytesIO(self._body), len(self._body))
         environ["wsgi.input_terminated"] = True
         if environ.pop("HTTP_TRANSFER_ENCODING", None):
             environ["CONTENT_LENGTH"] = str(len(self._body))
@@ -164,15 +131,9 @@ class Handler(WSGIHandler):
         """The answer to a request that never reached the application; then the connection ends."""
         sentence = str(refused)
         code = "too_large" if refused.status in (413, 414, 431) else "malformed"
-        wants_json = self.path.startswith("/api/") or "json" in (
-            self.headers.get("accept") or ""
-        )
+        wants_json = self.path.startswith("/api/") or "json" in (self.headers.get("accept") or "")
         kind = "application/json" if wants_json else "text/plain; charset=utf-8"
-        body = (
-            json.dumps({"error": sentence, "code": code})
-            if wants_json
-            else sentence + "\n"
-        ).encode()
+        body = (json.dumps({"error": sentence, "code": code}) if wants_json else sentence + "\n").encode()
         head = (
             f"HTTP/1.1 {refused.status} {REASONS[refused.status]}\r\nContent-Type: {kind}\r\n"
             f"Content-Length: {len(body)}\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
@@ -221,14 +182,7 @@ class Handler(WSGIHandler):
             bytes=self.response_length,
         )
 
-    def _log_error(
-        self, kind: type[BaseException], error: BaseException, trace: Any
-    ) -> None:
+    def _log_error(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
         if not issubclass(kind, gevent.GreenletExit):
             path = (self.path or "").partition("?")[0]
-            log.error(
-                "request_failed",
-                method=self.command,
-                path=path,
-                exc_info=(kind, error, trace),
-            )
+            log.error("request_failed", method=self.command, path=path, exc_info=(kind, error, trace))

@@ -36,9 +36,7 @@ class Headers:
         self._values: dict[str, str] = {}
         for name, value in pairs:
             key = name.lower()
-            self._values[key] = (
-                f"{self._values[key]}, {value}" if key in self._values else value
-            )
+            self._values[key] = f"{self._values[key]}, {value}" if key in self._values else value
 
     @property
     def headers(self) -> list[str]:
@@ -80,10 +78,7 @@ def read_headers(readline: Callable[[int], bytes], most_bytes: int) -> Headers:
     while line := read_line(readline):
         size += len(line)
         if size > most_bytes or len(pairs) >= MOST_FIELDS:
-            raise Refused(
-                431,
-                f"The headers may hold at most {MOST_FIELDS} fields and {most_bytes} bytes.",
-            )
+            raise Refused(431, f"The headers may hold at most {MOST_FIELDS} fields and {most_bytes} bytes.")
         field = FIELD.fullmatch(line)
         if field is None:
             raise Refused(400, "A header line is malformed.")
@@ -109,9 +104,7 @@ def read_request_line(line: str) -> tuple[str, str, str]:
 def _check_framing(headers: Headers) -> None:
     """Two readers must never disagree on where a request ends."""
     length, coding = headers.get("content-length"), headers.get("transfer-encoding")
-    if length is not None and not (
-        length.isascii() and length.isdigit() and len(length) <= 15
-    ):
+    if length is not None and not (length.isascii() and length.isdigit() and len(length) <= 15):
         raise Refused(400, "Content-Length must be one whole number.")
     if coding is not None and coding.lower() != "chunked":
         raise Refused(501, "Transfer-Encoding can only be chunked.")

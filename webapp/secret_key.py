@@ -30,9 +30,7 @@ def put_first(folder: Path, keys: str) -> None:
     known = _read(path)
     merged = dict.fromkeys([*secret_keys(keys), *known])
     aside = _aside(path)
-    with os.fdopen(
-        os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
-    ) as file:
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write("\n".join(merged) + "\n")
         file.flush()
         os.fsync(file.fileno())
@@ -63,13 +61,9 @@ def _read(path: Path) -> tuple[str, ...]:
     with path.open() as file:
         mode = os.fstat(file.fileno()).st_mode & 0o777
         if mode & 0o077:
-            raise ValueError(
-                f"{path} can be read by other users (mode {mode:04o}). Run: chmod 600 {path}"
-            )
+            raise ValueError(f"{path} can be read by other users (mode {mode:04o}). Run: chmod 600 {path}")
         text = file.read()
     try:
         return secret_keys(text)
     except ValueError as error:
-        raise ValueError(
-            f"{path} holds no key: {error}. Put the key back from a backup."
-        ) from error
+        raise ValueError(f"{path} holds no key: {error}. Put the key back from a backup.") from error

@@ -20,9 +20,7 @@ log = structlog.get_logger("server")
 
 NO_FILES_SECONDS = 0.2
 
-gevent.config.track_greenlet_tree = (
-    False  # who started whom, for debuggers: 0.6 KiB a greenlet
-)
+gevent.config.track_greenlet_tree = False  # who started whom, for debuggers: 0.6 KiB a greenlet
 
 
 @dataclass(frozen=True)
@@ -41,9 +39,7 @@ class Limits:
 
 def listen(host: str, port: int, backlog: int = 1024) -> Any:
     """A listening socket. Without TCP_NODELAY, which accepted sockets inherit, two small writes cost 44 ms."""
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    )[0]
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -59,9 +55,7 @@ def listen(host: str, port: int, backlog: int = 1024) -> Any:
 def raise_file_limit() -> int:
     """Lifts the soft limit of open files to the hard one: each socket is a file. Returns what it is now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(
-        ValueError, OSError
-    ):  # some systems set a hard limit they do not grant
+    with contextlib.suppress(ValueError, OSError):  # some systems set a hard limit they do not grant
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
     return soft
@@ -107,12 +101,7 @@ class Server(WSGIServer):
 
     handler_class = Handler
 
-    def __init__(
-        self,
-        listener: Any,
-        application: Callable[..., Any],
-        limits: Limits | None = None,
-    ) -> None:
+    def __init__(self, listener: Any, application: Callable[..., Any], limits: Limits | None = None) -> None:
         """`listener` comes from `listen`, or is inherited."""
         name = {"SERVER_NAME": str(listener.getsockname()[0]), "wsgi.multithread": True}
         super().__init__(listener, application, spawn=Pool(), log=None, environ=name)
@@ -136,9 +125,7 @@ class Server(WSGIServer):
             gevent.spawn_later(NO_FILES_SECONDS, self._start_accepting_if_started)
             return None
 
-    def stop(
-        self, timeout: float | None = 5.0, goodbye: Callable[[], None] | None = None
-    ) -> None:
+    def stop(self, timeout: float | None = 5.0, goodbye: Callable[[], None] | None = None) -> None:
         """Takes no new connection, lets `goodbye` end the long-lived ones, waits `timeout` seconds for the rest."""
         if self.stopping:
             self._stopped.wait()

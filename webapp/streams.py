@@ -33,12 +33,7 @@ class Heard:
     __slots__ = ("_made", "event", "ids", "row", "stream")
 
     def __init__(self, nudge: Broadcast, row: Any = None) -> None:
-        self.stream, self.event, self.ids, self.row = (
-            nudge.stream,
-            nudge.event,
-            nudge.ids,
-            row,
-        )
+        self.stream, self.event, self.ids, self.row = nudge.stream, nudge.event, nudge.ids, row
         self._made: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
@@ -55,10 +50,7 @@ class Streams:
     """The followers of this process. `readers` maps an event's name to a function that reads a batch of its rows."""
 
     def __init__(
-        self,
-        url: str,
-        readers: Mapping[str, Reader] | None = None,
-        after: Callable[[], None] = lambda: None,
+        self, url: str, readers: Mapping[str, Reader] | None = None, after: Callable[[], None] = lambda: None
     ) -> None:
         """`url` is SQLAlchemy's; nothing is opened before `start`. `after` is called when a batch was forwarded."""
         self._dsn = conninfo(url)
@@ -85,11 +77,7 @@ class Streams:
 
     def followed(self, kind: str) -> list[int]:
         """The ids of the streams of a kind that are followed here."""
-        return [
-            int(stream.partition(":")[2])
-            for stream in self._followers
-            if stream.startswith(f"{kind}:")
-        ]
+        return [int(stream.partition(":")[2]) for stream in self._followers if stream.startswith(f"{kind}:")]
 
     def pass_on(self, nudge: Broadcast, row: Any) -> None:
         """Tells the followers in this process of something passing, which no row remembers."""
@@ -111,9 +99,7 @@ class Streams:
         tries = 0
         while True:
             try:
-                with psycopg.connect(
-                    self._dsn, autocommit=True, connect_timeout=3
-                ) as connection:
+                with psycopg.connect(self._dsn, autocommit=True, connect_timeout=3) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
                     self._came_back()
                     tries = 0
@@ -125,15 +111,8 @@ class Streams:
 
     def _listen(self, connection: psycopg.Connection) -> None:
         while True:
-            batch = [
-                found.payload
-                for found in connection.notifies(timeout=CHECK_SECONDS, stop_after=1)
-            ]
-            batch += (
-                [found.payload for found in connection.notifies(timeout=0)]
-                if batch
-                else []
-            )
+            batch = [found.payload for found in connection.notifies(timeout=CHECK_SECONDS, stop_after=1)]
+            batch += [found.payload for found in connection.notifies(timeout=0)] if batch else []
             if not batch:
                 _answers(connection)
                 continue
@@ -156,11 +135,7 @@ class Streams:
             self._tell(stream, Heard(Broadcast(stream, "look_again")))
 
     def _forward(self, payloads: Sequence[str]) -> None:
-        nudges = [
-            nudge
-            for nudge in map(_parsed, payloads)
-            if nudge is not None and nudge.stream in self._followers
-        ]
+        nudges = [nudge for nudge in map(_parsed, payloads) if nudge is not None and nudge.stream in self._followers]
         self.heard_total += len(payloads)
         rows = self._read(nudges)
         for place, nudge in enumerate(nudges):
@@ -194,15 +169,8 @@ class Streams:
 def conninfo(url: str) -> str:
     """SQLAlchemy's URL in libpq's words. As a URL it would not do: a space in a socket's path is written as "+"."""
     parts = make_url(url)
-    named = {
-        "host": parts.host,
-        "port": parts.port,
-        "user": parts.username,
-        "password": parts.password,
-    }
-    options = {
-        name: str(value) for name, value in {**named, **parts.query}.items() if value
-    }
+    named = {"host": parts.host, "port": parts.port, "user": parts.username, "password": parts.password}
+    options = {name: str(value) for name, value in {**named, **parts.query}.items() if value}
     return make_conninfo(dbname=parts.database, **options)
 
 

@@ -14,9 +14,7 @@ from sqlalchemy.exc import ArgumentError
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
 
-YEAR = (
-    366 * 24 * 3600
-)  # no timer is longer; a slip of the finger should not overflow a database interval
+YEAR = 366 * 24 * 3600  # no timer is longer; a slip of the finger should not overflow a database interval
 MIN_KEY_CHARACTERS = 16
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -91,9 +89,7 @@ def host(text: str) -> str:
         return name
     labels = name.split(".")
     if labels[-1].isdigit() or not all(LABEL.fullmatch(label) for label in labels):
-        raise ValueError(
-            f"{text} is neither an address nor a host name; use one such as 127.0.0.1 or hub.example.org"
-        )
+        raise ValueError(f"{text} is neither an address nor a host name; use one such as 127.0.0.1 or hub.example.org")
     return name
 
 
@@ -102,17 +98,13 @@ def network(text: str) -> Network:
     try:
         return ipaddress.ip_network(text)
     except ValueError as error:
-        raise ValueError(
-            f"{text} is no address or network; use one such as 10.0.0.7 or 10.0.0.0/8"
-        ) from error
+        raise ValueError(f"{text} is no address or network; use one such as 10.0.0.7 or 10.0.0.0/8") from error
 
 
 def hosts(text: str) -> Hosts:
     """Host names, addresses and networks, separated by commas."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
-    literal = [
-        part for part in parts if "/" in part or address(part.strip("[]")) is not None
-    ]
+    literal = [part for part in parts if "/" in part or address(part.strip("[]")) is not None]
     names = frozenset(host(part) for part in parts if part not in literal)
     return Hosts(names, tuple(network(part.strip("[]")) for part in literal))
 
@@ -121,9 +113,7 @@ def origin(text: str) -> str:
     """`scheme://host[:port]` and nothing behind it, in the form browsers send."""
     exact = base_url(text)
     if text.endswith("/"):
-        raise ValueError(
-            "leave out the slash at the end; an origin is scheme://host or scheme://host:port"
-        )
+        raise ValueError("leave out the slash at the end; an origin is scheme://host or scheme://host:port")
     return exact
 
 
@@ -133,13 +123,7 @@ def base_url(text: str) -> str:
     if found is None:
         raise ValueError("use an address such as https://hub.example.org")
     parts = urlsplit(text)
-    if (
-        parts.path not in ("", "/")
-        or parts.query
-        or parts.fragment
-        or "?" in text
-        or "#" in text
-    ):
+    if parts.path not in ("", "/") or parts.query or parts.fragment or "?" in text or "#" in text:
         raise ValueError(f"leave out what follows the host: {found}")
     host(parts.hostname or "")
     return found
@@ -154,9 +138,7 @@ def database_url(text: str) -> str:
     try:
         make_url(url)
     except (ArgumentError, ValueError):
-        raise ValueError(
-            "this address cannot be read; use postgresql://user:password@host:5432/name"
-        ) from None
+        raise ValueError("this address cannot be read; use postgresql://user:password@host:5432/name") from None
     return url
 
 
@@ -164,9 +146,7 @@ def secret_keys(text: str) -> tuple[str, ...]:
     """One key or several, separated by commas or line ends, newest first. Never quote them."""
     keys = tuple(part.strip() for part in re.split(r"[,\n]", text) if part.strip())
     if not keys or any(len(key) < MIN_KEY_CHARACTERS for key in keys):
-        raise ValueError(
-            f"each key needs at least {MIN_KEY_CHARACTERS} characters, and none may hold a comma"
-        )
+        raise ValueError(f"each key needs at least {MIN_KEY_CHARACTERS} characters, and none may hold a comma")
     return keys
 
 
@@ -181,9 +161,7 @@ def address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 def host_of(header: str) -> str | None:
     """The host in a `Host` header, lower case, without port and brackets; None if it is no host."""
-    match = re.fullmatch(
-        r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", header.lower()
-    )
+    match = re.fullmatch(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", header.lower())
     return match[1].strip("[]").rstrip(".") if match else None
 
 

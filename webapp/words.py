@@ -10,44 +10,9 @@ from string import ascii_lowercase, digits
 
 from jinja2 import Environment
 
-MONTHS = (
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-)
-WEEKDAYS = (
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-    "Sunday",
-)
-NUMBERS = (
-    "no",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-)
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
 def span(length: timedelta) -> str:
@@ -67,10 +32,7 @@ def ago(now: datetime, at: datetime, zone: tzinfo = UTC) -> str:
     passed = now - at
     if passed < timedelta(seconds=10):
         return "just now"
-    if (
-        passed < timedelta(hours=1)
-        or at.astimezone(zone).date() == now.astimezone(zone).date()
-    ):
+    if passed < timedelta(hours=1) or at.astimezone(zone).date() == now.astimezone(zone).date():
         return f"{span(passed)} ago"
     return moment(now, at, zone)
 
@@ -123,11 +85,7 @@ def deadline(now: datetime, until: datetime, zone: tzinfo = UTC) -> str:
 def share(now: datetime, until: datetime, begun: datetime) -> int:
     """How much of the time from `begun` to `until` is left, in per cent (0 to 100): the arc of a ring."""
     whole = (until - begun).total_seconds()
-    return (
-        round(100 * min(1.0, max(0.0, (until - now).total_seconds() / whole)))
-        if whole > 0
-        else 0
-    )
+    return round(100 * min(1.0, max(0.0, (until - now).total_seconds() / whole))) if whole > 0 else 0
 
 
 def utc(at: datetime) -> str:
@@ -154,9 +112,7 @@ def spelled(number: int) -> str:
 def plural(number: int, one: str, many: str) -> str:
     """Choose between two whole sentences and fill in `{n}` (figure), `{word}` ("two") or `{Word}` ("Two")."""
     word = spelled(number)
-    return (one if number == 1 else many).format(
-        n=count(number), word=word, Word=word[:1].upper() + word[1:]
-    )
+    return (one if number == 1 else many).format(n=count(number), word=word, Word=word[:1].upper() + word[1:])
 
 
 def listed(names: Iterable[str]) -> str:
@@ -174,32 +130,20 @@ def initials(name: str, kind: str, taken: Iterable[str] = ()) -> str:
     then other first letters; only with all 1,296 taken is one given twice.
     """
     used = {pair.lower() for pair in taken}
-    words = [
-        "".join(letter for letter in part if letter.isalnum())
-        for part in name.lower().split()
-    ]
+    words = ["".join(letter for letter in part if letter.isalnum()) for part in name.lower().split()]
     words = [word for word in words if word] or ["x"]
     letters = "".join(words)
     last = words[-1][0] if kind == "user" and len(words) > 1 else ""
     every = ascii_lowercase + digits
     own = (letters[0] + other for other in last + letters[1:] + every)
     foreign = (first + other for first in every for other in every)
-    pair = next(
-        (pair for pair in chain(own, foreign) if pair not in used), letters[0] * 2
-    )
+    pair = next((pair for pair in chain(own, foreign) if pair not in used), letters[0] * 2)
     return pair.upper() if kind == "user" else pair
 
 
-def install(
-    env: Environment, now: Callable[[], datetime], zone: Callable[[], tzinfo]
-) -> None:
+def install(env: Environment, now: Callable[[], datetime], zone: Callable[[], tzinfo]) -> None:
     """Hand the words to templates: filters of the same names, which ask `now` and the reader's `zone` by themselves."""
-    timed: dict[str, Callable[..., str]] = {
-        "ago": ago,
-        "moment": moment,
-        "day": day,
-        "deadline": deadline,
-    }
+    timed: dict[str, Callable[..., str]] = {"ago": ago, "moment": moment, "day": day, "deadline": deadline}
     for name, word in timed.items():
         env.filters[name] = _timed(word, now, zone)
     env.filters["seen"] = lambda at: seen(now(), at)
@@ -214,7 +158,5 @@ def install(
     env.globals["hub_now"] = now
 
 
-def _timed(
-    word: Callable[..., str], now: Callable[[], datetime], zone: Callable[[], tzinfo]
-) -> Callable[..., str]:
+def _timed(word: Callable[..., str], now: Callable[[], datetime], zone: Callable[[], tzinfo]) -> Callable[..., str]:
     return lambda at: word(now(), at, zone())

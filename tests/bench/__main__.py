@@ -21,16 +21,8 @@ def main() -> int:
         for row in importlib.import_module(f"tests.bench.{name}").rows():
             print(row.as_text(), flush=True)
             measured.append(row)
-    machine = {
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-    }
-    kept = {
-        "at": datetime.now(UTC).isoformat(),
-        "machine": machine,
-        "rows": [row.as_json() for row in measured],
-    }
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
+    kept = {"at": datetime.now(UTC).isoformat(), "machine": machine, "rows": [row.as_json() for row in measured]}
     if not word:
         RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
     return 0 if all(row.held for row in measured) else 1

@@ -40,31 +40,19 @@ def beside_node(count: int) -> Row:
     """Both sides in turn; the median of the ratios of each turn, so that a busy moment hits both."""
     with Child.python("tests.bench.hub") as hub, Child.node() as node:
         ours, theirs = Side(hub, SIZE, count), Side(node, len(MESSAGE), count)
-        pairs = [(ours.seconds(), theirs.seconds()) for _ in range(WARM_UP + ROUNDS)][
-            WARM_UP:
-        ]
+        pairs = [(ours.seconds(), theirs.seconds()) for _ in range(WARM_UP + ROUNDS)][WARM_UP:]
         ours.end()
         theirs.end()
     detail = f"{_middle(pairs, 0):.2f} ms, Node ws {_middle(pairs, 1):.2f} ms, {ROUNDS} rounds"
     ratio = median(mine / other for mine, other in pairs)
-    return Row(
-        f"broadcast of 1 KiB to {count:,}, time beside Node ws", ratio, 0.9, detail
-    )
+    return Row(f"broadcast of 1 KiB to {count:,}, time beside Node ws", ratio, 0.9, detail)
 
 
 def with_stuck_readers() -> Row:
     """195 readers with and without five neighbours that do not read, until well after those were cut."""
-    with (
-        Child.python("tests.bench.hub") as calm_hub,
-        Child.python("tests.bench.hub") as hub,
-    ):
-        calm, disturbed = (
-            Side(calm_hub, SIZE, CROWD + STUCK),
-            Side(hub, SIZE, CROWD, STUCK),
-        )
-        pairs = [
-            (disturbed.seconds(BURST), calm.seconds(BURST)) for _ in range(STUCK_ROUNDS)
-        ][WARM_UP:]
+    with Child.python("tests.bench.hub") as calm_hub, Child.python("tests.bench.hub") as hub:
+        calm, disturbed = Side(calm_hub, SIZE, CROWD + STUCK), Side(hub, SIZE, CROWD, STUCK)
+        pairs = [(disturbed.seconds(BURST), calm.seconds(BURST)) for _ in range(STUCK_ROUNDS)][WARM_UP:]
         left = hub.ask("memory")["connections"]
         calm.end()
         disturbed.end()
@@ -74,12 +62,7 @@ def with_stuck_readers() -> Row:
         f"{BURST} messages {_middle(pairs, 0):.1f} ms, undisturbed {_middle(pairs, 1):.1f} ms, "
         f"worst {worst:.0f} ms, {left} of {CROWD + STUCK} left"
     )
-    return Row(
-        f"the same to {CROWD + STUCK}, {STUCK} of them not reading, undisturbed = 1",
-        ratio,
-        1.3,
-        detail,
-    )
+    return Row(f"the same to {CROWD + STUCK}, {STUCK} of them not reading, undisturbed = 1", ratio, 1.3, detail)
 
 
 def _middle(pairs: list[tuple[float, float]], side: int) -> float:

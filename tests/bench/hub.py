@@ -51,18 +51,14 @@ def make_app() -> Flask:
 
     @app.before_request
     def prepare() -> None:
-        _, chosen = handshake.choose_subprotocol(
-            request.headers.get("Sec-WebSocket-Protocol")
-        )
+        _, chosen = handshake.choose_subprotocol(request.headers.get("Sec-WebSocket-Protocol"))
         handshake.prepare_handshake(request.environ, chosen)
 
     @sock.route("/cable")
     def cable(opened: Any) -> None:
         person = Person(id=int(request.args["token"]))
         channels = {"BenchChannel": BenchChannel}
-        handshake.take_over(
-            opened, lambda socket: Connection(socket, person, channels, sockets).run()
-        )
+        handshake.take_over(opened, lambda socket: Connection(socket, person, channels, sockets).run())
 
     return app
 
@@ -83,9 +79,7 @@ def memory() -> dict[str, int]:
     """What the process holds in RAM of its own."""
     gc.collect()
     with open("/proc/self/smaps_rollup") as rollup:
-        private = [
-            int(line.split()[1]) for line in rollup if line.startswith("Private_")
-        ]
+        private = [int(line.split()[1]) for line in rollup if line.startswith("Private_")]
     return {"bytes": sum(private) * 1024, "connections": len(sockets)}
 
 
@@ -99,11 +93,7 @@ def main() -> None:
     print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
     for line in FileObject(sys.stdin.buffer, "rb"):
         verb, *numbers = line.decode().split()
-        answer = (
-            {"started": broadcast(*map(int, numbers))}
-            if verb == "broadcast"
-            else memory()
-        )
+        answer = {"started": broadcast(*map(int, numbers))} if verb == "broadcast" else memory()
         print(json.dumps(answer), flush=True)
 
 

@@ -19,15 +19,8 @@ def rows() -> Iterator[Row]:
     with real_hub(1) as hub:
         taken = sorted(_rounds(hub))
     p50, p99 = statistics.median(taken), taken[int(len(taken) * 0.99) - 1]
-    yield Row(
-        "message to dispatch frame, p50, ms",
-        p50,
-        P50_MS,
-        f"{ROUNDS} messages, one plugin",
-    )
-    yield Row(
-        "message to dispatch frame, p99, ms", p99, P99_MS, f"worst {taken[-1]:.1f} ms"
-    )
+    yield Row("message to dispatch frame, p50, ms", p50, P50_MS, f"{ROUNDS} messages, one plugin")
+    yield Row("message to dispatch frame, p99, ms", p99, P99_MS, f"worst {taken[-1]:.1f} ms")
 
 
 def _rounds(hub: RealHub) -> Iterator[float]:
@@ -61,17 +54,9 @@ def _rounds(hub: RealHub) -> Iterator[float]:
 
 
 def _call(
-    api: http.client.HTTPConnection,
-    hub: RealHub,
-    method: str,
-    path: str,
-    body: object,
-    read: bool = True,
+    api: http.client.HTTPConnection, hub: RealHub, method: str, path: str, body: object, read: bool = True
 ) -> None:
-    headers = {
-        "Authorization": f"Bearer {hub.token}",
-        "Content-Type": "application/json",
-    }
+    headers = {"Authorization": f"Bearer {hub.token}", "Content-Type": "application/json"}
     api.request(method, path, json.dumps(body), headers)
     if read:
         answer = api.getresponse()

@@ -15,17 +15,10 @@ MARK = 24.0
 def rows() -> Iterator[Row]:
     """The difference between many and few, so that what the process needs anyway does not count."""
     with real_hub(agents=1) as hub:
-        page = {
-            "channel": "Switchyard::PageChannel",
-            "stream": f"topic:{hub.topic_ids[0]}",
-        }
+        page = {"channel": "Switchyard::PageChannel", "stream": f"topic:{hub.topic_ids[0]}"}
         yield _measured(hub, "an open page", page)
     with real_hub(agents=1) as hub:
-        plugin = {
-            "channel": "Collavre::AgentChannel",
-            "agent_id": hub.agent_ids[0],
-            "session_id": "session-NUMBER",
-        }
+        plugin = {"channel": "Collavre::AgentChannel", "agent_id": hub.agent_ids[0], "session_id": "session-NUMBER"}
         yield _measured(hub, "a plugin", plugin)
     leave()
 
@@ -37,9 +30,4 @@ def _measured(hub: RealHub, who: str, identifier: dict[str, object]) -> Row:
         crowd.ask("open", MANY - FEW, 0)
         many = hub.private_bytes()
     each = (many - few) / (MANY - FEW) / 1024
-    return Row(
-        f"memory of {who}'s idle connection, KiB",
-        each,
-        MARK,
-        f"{many >> 20} MiB with {MANY:,}",
-    )
+    return Row(f"memory of {who}'s idle connection, KiB", each, MARK, f"{many >> 20} MiB with {MANY:,}")

@@ -40,13 +40,7 @@ def rows() -> Iterator[Row]:
         pgbench = _pgbench(url, first, last)
         ours = _ours(url, first, last)
         detail = f"ours {ours:,.0f}/s, pgbench {pgbench:,.0f}/s; {AGENTS} agents, {CLIENTS} clients, both notify"
-        yield Row(
-            "subscribe + unsubscribe, of pgbench's rate",
-            ours / pgbench,
-            MARK,
-            detail,
-            at_least=True,
-        )
+        yield Row("subscribe + unsubscribe, of pgbench's rate", ours / pgbench, MARK, detail, at_least=True)
     finally:
         database.dispose()
         _admin(f"DROP DATABASE {name} WITH (FORCE)")
@@ -66,10 +60,7 @@ def _prepare(url: URL) -> tuple[int, int]:
     with database.transaction() as session:
         user = User.create(session, "bench@example.org", "Bench", Role.MEMBER)
         now = database_time(session)
-        ids = [
-            registration.register(session, user, f"agent {n}", "s", None, now).agent.id
-            for n in range(AGENTS)
-        ]
+        ids = [registration.register(session, user, f"agent {n}", "s", None, now).agent.id for n in range(AGENTS)]
     return min(ids), max(ids)
 
 
@@ -78,25 +69,8 @@ def _pgbench(url: URL, first: int, last: int) -> float:
         script.write(SCRIPT)
         script.flush()
         environment = {**os.environ, "PGPASSWORD": url.password or ""}
-        words = [
-            "-h",
-            str(url.query["host"]),
-            "-U",
-            str(url.username),
-            "-p",
-            str(url.query.get("port", 5432)),
-        ]
-        limits = [
-            "-n",
-            "-M",
-            "prepared",
-            "-c",
-            str(CLIENTS),
-            "-j",
-            "2",
-            "-T",
-            str(SECONDS),
-        ]
+        words = ["-h", str(url.query["host"]), "-U", str(url.username), "-p", str(url.query.get("port", 5432))]
+        limits = ["-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-T", str(SECONDS)]
         range_ = ["-D", f"first={first}", "-D", f"last={last}"]
         found = subprocess.run(
             [
@@ -122,13 +96,4 @@ def _pgbench(url: URL, first: int, last: int) -> float:
 def _ours(url: URL, first: int, last: int) -> float:
     environment = {**os.environ, "BENCH_URL": url.render_as_string(hide_password=False)}
     command = [sys.executable, "-m", "tests.bench.presence_ours", str(first), str(last)]
-    return float(
-        subprocess.run(
-            command,
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    )
+    return float(subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout)

@@ -21,10 +21,7 @@ def main(first: int, last: int) -> float:
     """Pairs a second."""
     database.connect(os.environ["BENCH_URL"], ["bench"])
     ends = time.monotonic() + SECONDS
-    counts = [
-        gevent.spawn(_come_and_go, number, first, last, ends)
-        for number in range(CLIENTS)
-    ]
+    counts = [gevent.spawn(_come_and_go, number, first, last, ends) for number in range(CLIENTS)]
     return sum(greenlet.get() for greenlet in counts) / SECONDS
 
 

@@ -17,9 +17,7 @@ WS_VERSION = "8.23.0"
 class Child:
     """Runs from `with` to its end; `ask` waits for the answer."""
 
-    def __init__(
-        self, *command: str, environment: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, *command: str, environment: dict[str, str] | None = None) -> None:
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -43,12 +41,7 @@ class Child:
     @classmethod
     def node(cls, *arguments: str) -> "Child":
         """The Node server that we measure ourselves against."""
-        return cls(
-            "node",
-            str(PEER),
-            *arguments,
-            environment={"NODE_PATH": str(installed_ws())},
-        )
+        return cls("node", str(PEER), *arguments, environment={"NODE_PATH": str(installed_ws())})
 
     def ask(self, *words: object) -> Any:
         """Sends one command and returns what the child answers."""
@@ -62,20 +55,13 @@ class Child:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(
-                f"{self._process.args} ended with {self._process.wait()}"
-            )
+            raise RuntimeError(f"{self._process.args} ended with {self._process.wait()}")
         return json.loads(line)
 
     def __enter__(self) -> "Child":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.end()
 
     def end(self) -> None:
@@ -93,21 +79,10 @@ def installed_ws() -> pathlib.Path:
     modules = home / "node_modules"
     if not (modules / "ws").is_dir():
         if shutil.which("npm") is None:
-            raise SystemExit(
-                "Install Node and npm: the broadcast is measured beside a Node server."
-            )
+            raise SystemExit("Install Node and npm: the broadcast is measured beside a Node server.")
         home.mkdir(parents=True, exist_ok=True)
         subprocess.run(
-            [
-                "npm",
-                "install",
-                "--silent",
-                "--no-audit",
-                "--no-fund",
-                "--prefix",
-                str(home),
-                f"ws@{WS_VERSION}",
-            ],
+            ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(home), f"ws@{WS_VERSION}"],
             check=True,
         )
     return modules

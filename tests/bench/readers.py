@@ -35,9 +35,7 @@ class Crowd:
             client = self._subscribed(number, None)
             client.setblocking(False)
             self._readers.append(client)
-        self._stuck += [
-            self._subscribed(count + number, STUCK_BUFFER) for number in range(stuck)
-        ]
+        self._stuck += [self._subscribed(count + number, STUCK_BUFFER) for number in range(stuck)]
 
     def expect(self, frames: int, frame_bytes: int) -> int:
         """Waits until every reader has all its bytes; returns when, in nanoseconds of the monotonic clock."""
@@ -71,17 +69,8 @@ class Crowd:
             "Sec-WebSocket-Protocol: actioncable-v1-json, actioncable-unsupported\r\n\r\n".encode()
         )
         identifier = self._identifier.replace("NUMBER", str(number))
-        command = (
-            json.dumps({"command": "subscribe", "identifier": identifier})
-            .encode()
-            .ljust(126)
-        )
-        client.sendall(
-            bytes((0x81, 0xFE))
-            + len(command).to_bytes(2)
-            + b"mask"
-            + unmask(command, b"mask")
-        )
+        command = json.dumps({"command": "subscribe", "identifier": identifier}).encode().ljust(126)
+        client.sendall(bytes((0x81, 0xFE)) + len(command).to_bytes(2) + b"mask" + unmask(command, b"mask"))
         heard = b""
         while b"confirm_subscription" not in heard or not heard.endswith(b"}"):
             heard += (data := client.recv(4096))
@@ -109,9 +98,7 @@ def main() -> None:
             print(json.dumps({}), flush=True)
         else:
             print(json.dumps({"ready": True}), flush=True)
-            print(
-                json.dumps({"finished": crowd.expect(*map(int, numbers))}), flush=True
-            )
+            print(json.dumps({"finished": crowd.expect(*map(int, numbers))}), flush=True)
 
 
 if __name__ == "__main__":

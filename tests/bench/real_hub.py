@@ -36,11 +36,7 @@ class RealHub:
     def private_bytes(self) -> int:
         """The RAM that is the process's own."""
         with open(f"/proc/{self.pid}/smaps_rollup") as rollup:
-            return sum(
-                int(line.split()[1]) * 1024
-                for line in rollup
-                if line.startswith("Private_")
-            )
+            return sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Private_"))
 
 
 @contextmanager
@@ -69,10 +65,7 @@ def _people(url: str, agents: int) -> tuple[str, list[int], list[int]]:
         user = User.create(session, "bench@example.org", "Bench", Role.MEMBER)
         now = database_time(session)
         _, token = AccessToken.create(session, user, "bench", now)
-        known = [
-            registration.register(session, user, f"agent {number}", "s", None, now)
-            for number in range(agents)
-        ]
+        known = [registration.register(session, user, f"agent {number}", "s", None, now) for number in range(agents)]
         ids = [one.agent.id for one in known], [one.topic.id for one in known]
     database.dispose()
     return token, *ids
@@ -80,10 +73,7 @@ def _people(url: str, agents: int) -> tuple[str, list[int], list[int]]:
 
 def _started(url: str, folder: str) -> "subprocess.Popen[str]":
     settings = {"DATABASE_URL": url, "SECRET_KEY": KEY, "DATA_DIR": folder, "PORT": "0"}
-    environment = {
-        **os.environ,
-        **{f"SWITCHYARD_{name}": value for name, value in settings.items()},
-    }
+    environment = {**os.environ, **{f"SWITCHYARD_{name}": value for name, value in settings.items()}}
     return subprocess.Popen(
         [sys.executable, "wsgi.py"],
         cwd=ROOT,

@@ -26,40 +26,26 @@ def task(cast: Cast) -> Task:
 
 def look(cast: Cast) -> int:
     ids = stuck.agents_to_look_after(cast.session, cast.now)
-    return sum(
-        stuck.look_after(cast.session, agent, cast.now)
-        for agent in Agent.locked(cast.session, *ids)
-    )
+    return sum(stuck.look_after(cast.session, agent, cast.now) for agent in Agent.locked(cast.session, *ids))
 
 
 def test_work_that_goes_on_is_left_alone(cast: Cast, task: Task) -> None:
     assert look(cast) == 0 and task.status == TaskStatus.DELEGATED
 
 
-def test_work_whose_session_left_no_trace_gets_a_full_grace_window(
-    cast: Cast, task: Task
-) -> None:
+def test_work_whose_session_left_no_trace_gets_a_full_grace_window(cast: Cast, task: Task) -> None:
     cast.session.execute(delete(AgentSubscription))
     assert look(cast) == 1
     [row] = AgentSubscription.of(cast.session, cast.scout.id)
-    assert (row.token, row.session_id, row.dropped_at) == (
-        task.sent_to,
-        "laptop",
-        cast.now,
-    )
-    assert (
-        task.status == TaskStatus.DELEGATED
-        and AgentSubscription.ended(cast.session, cast.now) == []
-    )
+    assert (row.token, row.session_id, row.dropped_at) == (task.sent_to, "laptop", cast.now)
+    assert task.status == TaskStatus.DELEGATED and AgentSubscription.ended(cast.session, cast.now) == []
     assert look(cast) == 0
     [agent] = Agent.locked(cast.session, cast.scout.id)
     agent.end_grace(cast.session, row, cast.now)
     assert task.status == TaskStatus.CANCELLED
 
 
-def test_its_session_that_is_there_again_goes_on_without_a_second_dispatch(
-    cast: Cast, task: Task
-) -> None:
+def test_its_session_that_is_there_again_goes_on_without_a_second_dispatch(cast: Cast, task: Task) -> None:
     newer = "f" * 32
     cast.session.execute(update(AgentSubscription).values(token=newer))
     sends = task.sends
@@ -67,13 +53,9 @@ def test_its_session_that_is_there_again_goes_on_without_a_second_dispatch(
     assert (task.sent_to, task.sends) == (newer, sends)
 
 
-def test_what_no_socket_took_within_a_minute_is_sent_again(
-    cast: Cast, task: Task
-) -> None:
+def test_what_no_socket_took_within_a_minute_is_sent_again(cast: Cast, task: Task) -> None:
     generation, sends = task.generation, task.sends
-    cast.session.execute(
-        update(Task).values(sent_at=None, aimed_at=cast.now - timedelta(seconds=61))
-    )
+    cast.session.execute(update(Task).values(sent_at=None, aimed_at=cast.now - timedelta(seconds=61)))
     assert look(cast) == 1
     cast.session.refresh(task)
     assert (task.sends, task.generation) == (sends + 1, generation)
@@ -81,12 +63,8 @@ def test_what_no_socket_took_within_a_minute_is_sent_again(
     assert look(cast) == 0
 
 
-def test_what_has_been_out_for_a_day_says_so_and_goes_on(
-    cast: Cast, task: Task
-) -> None:
+def test_what_has_been_out_for_a_day_says_so_and_goes_on(cast: Cast, task: Task) -> None:
     cast.session.execute(update(Task).values(sent_at=cast.now - timedelta(hours=25)))
     assert (look(cast), look(cast)) == (1, 0)
     cast.session.refresh(task)
-    assert task.status == TaskStatus.DELEGATED and "more than 24 hours ago" in (
-        task.why or ""
-    )
+    assert task.status == TaskStatus.DELEGATED and "more than 24 hours ago" in (task.why or "")

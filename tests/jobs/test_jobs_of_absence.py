@@ -41,9 +41,7 @@ def status(task_id: int) -> str:
 
 def said(stage: Stage) -> list[str]:
     with transaction() as session:
-        mine = select(Message.text).where(
-            Message.topic_id == stage.topic_id, Message.source == Source.NOTICE
-        )
+        mine = select(Message.text).where(Message.topic_id == stage.topic_id, Message.source == Source.NOTICE)
         return list(session.scalars(mine.order_by(Message.id)))
 
 
@@ -57,22 +55,14 @@ def dropped(stage: Stage, keep_seconds: int = 0) -> int:
     return task.id
 
 
-def test_a_drop_is_told_once_and_the_return_says_what_was_cancelled(
-    stage: Stage,
-) -> None:
+def test_a_drop_is_told_once_and_the_return_says_what_was_cancelled(stage: Stage) -> None:
     task = dropped(stage)
     later = now() + timedelta(seconds=20)
     assert (tell_absences(later), tell_absences(later)) == (1, 0)
-    assert (
-        end_grace_windows(now() + timedelta(seconds=31)) == 1
-        and status(task) == TaskStatus.CANCELLED
-    )
+    assert end_grace_windows(now() + timedelta(seconds=31)) == 1 and status(task) == TaskStatus.CANCELLED
     stage.connect()
     advance_topics(now())
-    assert [words.split(".")[0] for words in said(stage)] == [
-        "scout is not connected",
-        "scout is back",
-    ]
+    assert [words.split(".")[0] for words in said(stage)] == ["scout is not connected", "scout is back"]
 
 
 def test_what_is_kept_too_long_is_cancelled_and_told_on_return(stage: Stage) -> None:
@@ -80,10 +70,7 @@ def test_what_is_kept_too_long_is_cancelled_and_told_on_return(stage: Stage) -> 
     over = now() + timedelta(seconds=31)
     end_grace_windows(over)
     assert status(task) == TaskStatus.SUSPENDED
-    assert (
-        cancel_kept_tasks(over),
-        cancel_kept_tasks(over + timedelta(seconds=61)),
-    ) == (0, 1)
+    assert (cancel_kept_tasks(over), cancel_kept_tasks(over + timedelta(seconds=61))) == (0, 1)
     assert status(task) == TaskStatus.CANCELLED
     stage.connect()
     assert said(stage)[-1].startswith("scout is back.")
@@ -97,25 +84,16 @@ def test_a_crash_without_any_row_starts_the_same_full_window(stage: Stage) -> No
         [row] = AgentSubscription.of(session, stage.scout_id)
         assert row.dropped_at is not None
     assert end_grace_windows(now()) == 0 and status(task) == TaskStatus.DELEGATED
-    assert (
-        end_grace_windows(now() + timedelta(seconds=31)) == 1
-        and status(task) == TaskStatus.CANCELLED
-    )
+    assert end_grace_windows(now() + timedelta(seconds=31)) == 1 and status(task) == TaskStatus.CANCELLED
 
 
-def test_a_task_that_waits_to_be_told_survives_a_crash_of_the_door(
-    stage: Stage,
-) -> None:
+def test_a_task_that_waits_to_be_told_survives_a_crash_of_the_door(stage: Stage) -> None:
     dropped(stage)
     end_grace_windows(now() + timedelta(seconds=31))
-    with (
-        transaction() as session
-    ):  # a subscribe whose process died before it advanced anything
+    with transaction() as session:  # a subscribe whose process died before it advanced anything
         Agent.subscribe(session, stage.scout_id, "laptop", uuid.uuid4().hex, None)
     advance_topics(now())
     assert said(stage)[-1].startswith("scout is back.")
     with transaction() as session:
-        untold = select(Task.id).where(
-            Task.topic_id == stage.topic_id, Task.untold_at.is_not(None)
-        )
+        untold = select(Task.id).where(Task.topic_id == stage.topic_id, Task.untold_at.is_not(None))
         assert session.scalars(untold).all() == []

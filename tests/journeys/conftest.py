@@ -28,9 +28,7 @@ class Alice:
 
     def topic(self, name: str, agent_id: int | None = None) -> int:
         """A new topic in her inbox."""
-        return self.call(
-            "POST", "/topics", {"name": name, "primary_agent_id": agent_id}
-        )["id"]
+        return self.call("POST", "/topics", {"name": name, "primary_agent_id": agent_id})["id"]
 
     def post(self, topic_id: int, text: str) -> Any:
         """What came of a message."""
@@ -38,12 +36,7 @@ class Alice:
 
     def texts(self, topic_id: int) -> list[str]:
         """What was said, oldest first."""
-        return [
-            message["text"]
-            for message in self.call("GET", f"/topics/{topic_id}/messages?limit=200")[
-                "items"
-            ]
-        ]
+        return [message["text"] for message in self.call("GET", f"/topics/{topic_id}/messages?limit=200")["items"]]
 
     def task(self, id: int) -> Any:
         """One task."""
@@ -51,11 +44,7 @@ class Alice:
 
     def wait_status(self, task_id: int, status: str, seconds: float = 15) -> Any:
         """The task, once it has this status."""
-        until(
-            lambda: self.task(task_id)["status"] == status,
-            f"task {task_id} to be {status}",
-            seconds,
-        )
+        until(lambda: self.task(task_id)["status"] == status, f"task {task_id} to be {status}", seconds)
         return self.task(task_id)
 
 

@@ -18,37 +18,19 @@ def test_a_message_goes_round(alice: Alice, agent_of: Start) -> None:
     topic = alice.topic("Round", scout.agent_id)
     posted = alice.post(topic, "What is new?")
     [task] = posted["tasks"]
-    assert (task["agent_id"], task["status"], posted["unrouted"]) == (
-        scout.agent_id,
-        "delegated",
-        None,
-    )
+    assert (task["agent_id"], task["status"], posted["unrouted"]) == (scout.agent_id, "delegated", None)
     done = alice.wait_status(task["id"], "done")
     assert done["reply_message_id"] and len(alice.texts(topic)) == 2
-    assert [event["event"] for event in done["timeline"]] == [
-        "queued",
-        "delegated",
-        "sent",
-        "done",
-    ]
+    assert [event["event"] for event in done["timeline"]] == ["queued", "delegated", "sent", "done"]
 
 
-def test_a_dispatch_has_exactly_the_fields_of_the_protocol(
-    alice: Alice, agent_of: Start
-) -> None:
+def test_a_dispatch_has_exactly_the_fields_of_the_protocol(alice: Alice, agent_of: Start) -> None:
     scout = agent_of("fields", automatic=False)
     topic = alice.topic("Fields", scout.agent_id)
     message = alice.post(topic, "exact")["message"]
     scout.wait_for(lambda: scout.dispatches, what="a dispatch")
     sent = scout.dispatches[0].raw
-    assert set(sent) == {
-        "type",
-        "agent_id",
-        "task_id",
-        "execution_generation",
-        "session_topic",
-        "comment",
-    }
+    assert set(sent) == {"type", "agent_id", "task_id", "execution_generation", "session_topic", "comment"}
     assert set(sent["comment"]) == {
         "id",
         "content",
@@ -58,15 +40,11 @@ def test_a_dispatch_has_exactly_the_fields_of_the_protocol(
         "creative_id",
         "created_at",
     }
-    assert (
-        sent["comment"]["id"] == message["id"] and sent["comment"]["topic_id"] == topic
-    )
+    assert sent["comment"]["id"] == message["id"] and sent["comment"]["topic_id"] == topic
     assert sent["comment"]["author_name"] == "Alice" and sent["session_topic"] is False
 
 
-def test_a_message_in_the_sessions_own_topic_is_marked_so(
-    alice: Alice, agent_of: Start
-) -> None:
+def test_a_message_in_the_sessions_own_topic_is_marked_so(alice: Alice, agent_of: Start) -> None:
     scout = agent_of("own", automatic=False)
     assert scout.topic_id is not None
     alice.post(scout.topic_id, "hello")
@@ -77,9 +55,7 @@ def test_a_message_in_the_sessions_own_topic_is_marked_so(
 def test_each_of_three_messages_is_answered(alice: Alice, agent_of: Start) -> None:
     scout = agent_of("three")
     topic = alice.topic("Three", scout.agent_id)
-    tasks = {
-        alice.post(topic, text)["tasks"][0]["id"] for text in ("one", "two", "three")
-    }
+    tasks = {alice.post(topic, text)["tasks"][0]["id"] for text in ("one", "two", "three")}
     for task in tasks:
         alice.wait_status(task, "done")
     heard = "\n".join(dispatch.content for dispatch in scout.dispatches)
@@ -87,24 +63,17 @@ def test_each_of_three_messages_is_answered(alice: Alice, agent_of: Start) -> No
     assert len(alice.texts(topic)) == 3 + len(tasks)
 
 
-def test_a_non_session_dispatch_goes_to_one_session_only(
-    alice: Alice, agent_of: Start
-) -> None:
+def test_a_non_session_dispatch_goes_to_one_session_only(alice: Alice, agent_of: Start) -> None:
     laptop = agent_of("pair", "laptop", automatic=False)
     desk = agent_of("pair", "desk", automatic=False)
     topic = alice.topic("Pair", laptop.agent_id)
     task = alice.post(topic, "who?")["tasks"][0]["id"]
     until(lambda: laptop.dispatches or desk.dispatches, "a dispatch")
-    until(
-        lambda: any(event["event"] == "sent" for event in alice.task(task)["timeline"]),
-        "the stamp",
-    )
+    until(lambda: any(event["event"] == "sent" for event in alice.task(task)["timeline"]), "the stamp")
     assert len(laptop.dispatches) + len(desk.dispatches) == 1
 
 
-def test_twenty_replies_at_once_store_one_message_fifty_times(
-    alice: Alice, agent_of: Start
-) -> None:
+def test_twenty_replies_at_once_store_one_message_fifty_times(alice: Alice, agent_of: Start) -> None:
     scout = agent_of("race", automatic=False)
     topic = alice.topic("Race", scout.agent_id)
     with concurrent.futures.ThreadPoolExecutor(20) as threads:
@@ -114,9 +83,7 @@ def test_twenty_replies_at_once_store_one_message_fifty_times(
             generation = scout.dispatches[-1].generation
             together = threading.Barrier(20)
 
-            def answer(
-                _: int, task: int = task, generation: str | None = generation
-            ) -> int:
+            def answer(_: int, task: int = task, generation: str | None = generation) -> int:
                 together.wait(10)  # noqa: B023
                 return scout.reply(task, generation or "", "mine", topic).status
 
@@ -126,39 +93,23 @@ def test_twenty_replies_at_once_store_one_message_fifty_times(
     assert alice.texts(topic).count("mine") == 50
 
 
-def test_a_browsers_client_sees_message_and_answer(
-    hub: RunningHub, alice: Alice, agent_of: Start
-) -> None:
+def test_a_browsers_client_sees_message_and_answer(hub: RunningHub, alice: Alice, agent_of: Start) -> None:
     scout = agent_of("seen")
     topic = alice.topic("Seen", scout.agent_id)
     with NodeClient() as page:
         page.connect(f"ws://127.0.0.1:{hub.port}/cable?token={alice.token}", hub.url)
-        page.subscribe(
-            "page", channel="Switchyard::PageChannel", stream=f"topic:{topic}"
-        )
+        page.subscribe("page", channel="Switchyard::PageChannel", stream=f"topic:{topic}")
         page.wait_for("connected", name="page")
         alice.post(topic, "Hello there")
-        until(
-            lambda: (
-                sum(
-                    "turbo-stream" in str(got) and "append" in str(got)
-                    for got in page.received("page")
-                )
-                >= 2
-            )
-        )
+        until(lambda: sum("turbo-stream" in str(got) and "append" in str(got) for got in page.received("page")) >= 2)
         assert "Hello there" in str(page.received("page"))
 
 
-def test_a_dropped_browser_comes_back_and_receives_again(
-    hub: RunningHub, alice: Alice
-) -> None:
+def test_a_dropped_browser_comes_back_and_receives_again(hub: RunningHub, alice: Alice) -> None:
     topic = alice.topic("Drop")
     with NodeClient() as page:
         page.connect(f"ws://127.0.0.1:{hub.port}/cable?token={alice.token}", hub.url)
-        page.subscribe(
-            "page", channel="Switchyard::PageChannel", stream=f"topic:{topic}"
-        )
+        page.subscribe("page", channel="Switchyard::PageChannel", stream=f"topic:{topic}")
         page.wait_for("connected", name="page")
         page.drop()
         page.wait_for("disconnected", name="page")
@@ -170,8 +121,4 @@ def test_a_dropped_browser_comes_back_and_receives_again(
 
 def test_what_nobody_takes_says_why(alice: Alice) -> None:
     posted = alice.post(alice.topic("Nobody"), "hello?")
-    assert (
-        posted["tasks"] == []
-        and "@" in posted["unrouted"]
-        and posted["message"]["why"] == posted["unrouted"]
-    )
+    assert posted["tasks"] == [] and "@" in posted["unrouted"] and posted["message"]["why"] == posted["unrouted"]

@@ -24,12 +24,7 @@ CONFIRMED, REJECTED = "confirm_subscription", "reject_subscription"
 @pytest.fixture(scope="module")
 def scout(hub: RunningHub, alice: Alice) -> dict[str, int]:
     """Alice's registered agent, as the answer to its registration."""
-    body = {
-        "agent_name": "scout",
-        "session_id": "laptop",
-        "session_label": "repo",
-        "name": "scout-laptop",
-    }
+    body = {"agent_name": "scout", "session_id": "laptop", "session_label": "repo", "name": "scout-laptop"}
     return hub.request("POST", "/api/v1/agent/register", body, alice.token)[1]
 
 
@@ -45,11 +40,7 @@ def rows(agent_id: int) -> list[AgentSubscription]:
 
 def connections(hub: RunningHub) -> int:
     """How many sockets the hub holds, by its own metrics."""
-    found = re.search(
-        r"^switchyard_sockets_open (\d+)",
-        hub.request("GET", "/metrics")[1],
-        re.MULTILINE,
-    )
+    found = re.search(r"^switchyard_sockets_open (\d+)", hub.request("GET", "/metrics")[1], re.MULTILINE)
     assert found is not None
     return int(found[1])
 
@@ -60,19 +51,14 @@ def test_a_freshly_registered_agent_subscribes_and_is_routable(
     with Cable(hub.port, alice.token) as cable:
         assert cable.socket.getsubprotocol() == "actioncable-v1-json"
         assert cable.frame() == {"type": "welcome"}
-        assert (
-            cable.subscribe(**channel(agent_id=scout["agent_id"], session_id="laptop"))
-            == CONFIRMED
-        )
+        assert cable.subscribe(**channel(agent_id=scout["agent_id"], session_id="laptop")) == CONFIRMED
         assert [row.session_id for row in rows(scout["agent_id"])] == ["laptop"]
         assert alice.call("GET", f"/agents/{scout['agent_id']}")["routable"] is True
     until(lambda: all(row.dropped_at for row in rows(scout["agent_id"])), "the drop")
     assert alice.call("GET", f"/agents/{scout['agent_id']}")["routable"] is False
 
 
-def test_the_identifier_comes_back_byte_for_byte(
-    hub: RunningHub, alice: Alice, scout: dict[str, int]
-) -> None:
+def test_the_identifier_comes_back_byte_for_byte(hub: RunningHub, alice: Alice, scout: dict[str, int]) -> None:
     odd = '{"session_id" :"lap\\u0074op", "agent_id":ID, "channel":"Collavre::AgentChannel", "x":"\\/é"}'
     odd = odd.replace("ID", str(scout["agent_id"]))
     with Cable(hub.port, alice.token) as cable:
@@ -80,10 +66,7 @@ def test_the_identifier_comes_back_byte_for_byte(
         assert cable.subscribe(identifier=odd) == CONFIRMED
         alice.post(scout["topic_id"], "to the odd one")
         sent = cable.frame()
-        assert (
-            sent["identifier"] == odd
-            and sent["message"]["comment"]["content"] == "to the odd one"
-        )
+        assert sent["identifier"] == odd and sent["message"]["comment"]["content"] == "to the odd one"
 
 
 def test_a_second_subscribe_with_the_same_identifier_is_ignored(
@@ -96,26 +79,13 @@ def test_a_second_subscribe_with_the_same_identifier_is_ignored(
         cable.send(command="subscribe", identifier=identifier)
         cable.send(command="subscribe", identifier='{"channel":"Nobody"}')
         assert cable.frame() == {"type": REJECTED, "identifier": '{"channel":"Nobody"}'}
-        assert [
-            row.session_id
-            for row in rows(scout["agent_id"])
-            if row.session_id == "twice"
-        ] == ["twice"]
+        assert [row.session_id for row in rows(scout["agent_id"]) if row.session_id == "twice"] == ["twice"]
 
 
 @pytest.mark.parametrize(
-    "params",
-    [
-        {},
-        {"agent_id": "x"},
-        {"agent_id": 10**9},
-        {"topic_id": 10**9},
-        {"agent_id": None},
-    ],
+    "params", [{}, {"agent_id": "x"}, {"agent_id": 10**9}, {"topic_id": 10**9}, {"agent_id": None}]
 )
-def test_what_does_not_exist_is_rejected(
-    hub: RunningHub, alice: Alice, params: dict[str, object]
-) -> None:
+def test_what_does_not_exist_is_rejected(hub: RunningHub, alice: Alice, params: dict[str, object]) -> None:
     with Cable(hub.port, alice.token) as cable:
         cable.frame()
         assert cable.subscribe(**channel(**params)) == REJECTED
@@ -126,21 +96,10 @@ def test_somebody_elses_agent_and_topic_are_rejected(
 ) -> None:
     with Cable(hub.port, bob[1]) as cable:
         cable.frame()
-        assert (
-            cable.subscribe(**channel(agent_id=scout["agent_id"], session_id="laptop"))
-            == REJECTED
-        )
+        assert cable.subscribe(**channel(agent_id=scout["agent_id"], session_id="laptop")) == REJECTED
         assert cable.subscribe(**channel(topic_id=scout["topic_id"])) == REJECTED
-        assert (
-            cable.subscribe(
-                channel="Switchyard::PageChannel", stream=f"topic:{scout['topic_id']}"
-            )
-            == REJECTED
-        )
-        assert (
-            cable.subscribe(channel="Switchyard::PageChannel", stream="user:1")
-            == REJECTED
-        )
+        assert cable.subscribe(channel="Switchyard::PageChannel", stream=f"topic:{scout['topic_id']}") == REJECTED
+        assert cable.subscribe(channel="Switchyard::PageChannel", stream="user:1") == REJECTED
 
 
 def test_a_listener_hears_the_dispatches_of_a_topic_it_may_read(
@@ -155,18 +114,13 @@ def test_a_listener_hears_the_dispatches_of_a_topic_it_may_read(
     with Cable(hub.port, alice.token) as plugin, Cable(hub.port, bob[1]) as listener:
         assert plugin.frame() == listener.frame() == {"type": "welcome"}
         assert listener.subscribe(**channel(topic_id=topic)) == CONFIRMED
-        assert (
-            plugin.subscribe(**channel(agent_id=scout["agent_id"], session_id="laptop"))
-            == CONFIRMED
-        )
+        assert plugin.subscribe(**channel(agent_id=scout["agent_id"], session_id="laptop")) == CONFIRMED
         alice.post(topic, "for both")
         assert plugin.frame()["message"] == listener.frame()["message"]
     assert all(row.session_id != "listener" for row in rows(scout["agent_id"]))
 
 
-def test_taking_a_right_back_cuts_the_open_stream(
-    hub: RunningHub, alice: Alice, bob: tuple[int, str]
-) -> None:
+def test_taking_a_right_back_cuts_the_open_stream(hub: RunningHub, alice: Alice, bob: tuple[int, str]) -> None:
     with database.transaction() as session:
         owner = User.by_id(session, alice.id)
         assert owner is not None
@@ -175,18 +129,13 @@ def test_taking_a_right_back_cuts_the_open_stream(
         topic = Topic.create(session, docs, "Open").id
     with Cable(hub.port, bob[1]) as page:
         page.frame()
-        assert (
-            page.subscribe(channel="Switchyard::PageChannel", stream=f"topic:{topic}")
-            == CONFIRMED
-        )
+        assert page.subscribe(channel="Switchyard::PageChannel", stream=f"topic:{topic}") == CONFIRMED
         with database.transaction() as session:
             docs.unshare(session, session.merge(share))
         assert page.frame()["type"] == REJECTED
 
 
-def test_an_agent_that_is_no_plugins_gets_the_stream_and_no_presence(
-    hub: RunningHub, alice: Alice
-) -> None:
+def test_an_agent_that_is_no_plugins_gets_the_stream_and_no_presence(hub: RunningHub, alice: Alice) -> None:
     with database.transaction() as session:
         other = Agent(
             owner_id=alice.id,
@@ -201,20 +150,13 @@ def test_an_agent_that_is_no_plugins_gets_the_stream_and_no_presence(
         session.add(other)
     with Cable(hub.port, alice.token) as cable:
         cable.frame()
-        assert (
-            cable.subscribe(**channel(agent_id=other.id, session_id="s")) == CONFIRMED
-        )
+        assert cable.subscribe(**channel(agent_id=other.id, session_id="s")) == CONFIRMED
         assert rows(other.id) == []
     with database.transaction() as session:
-        assert (
-            session.get_one(Agent, other.id).routing_expression
-            == 'message.text.contains("x")'
-        )
+        assert session.get_one(Agent, other.id).routing_expression == 'message.text.contains("x")'
 
 
-def test_garbage_on_the_socket_closes_nothing(
-    hub: RunningHub, alice: Alice, scout: dict[str, int]
-) -> None:
+def test_garbage_on_the_socket_closes_nothing(hub: RunningHub, alice: Alice, scout: dict[str, int]) -> None:
     with Cable(hub.port, alice.token) as cable:
         cable.frame()
         for text in (
@@ -227,22 +169,14 @@ def test_garbage_on_the_socket_closes_nothing(
         ):
             cable.socket.send(text)
         cable.send(command="fly", identifier="x")
-        assert (
-            cable.subscribe(**channel(agent_id=scout["agent_id"], session_id="tough"))
-            == CONFIRMED
-        )
+        assert cable.subscribe(**channel(agent_id=scout["agent_id"], session_id="tough")) == CONFIRMED
         cable.send(
             command="message",
-            identifier=json.dumps(
-                channel(agent_id=scout["agent_id"], session_id="tough")
-            ),
+            identifier=json.dumps(channel(agent_id=scout["agent_id"], session_id="tough")),
             data='{"action":"x"}',
         )
         alice.call("GET", "/me")
-        assert any(
-            row.session_id == "tough" and row.dropped_at is None
-            for row in rows(scout["agent_id"])
-        )
+        assert any(row.session_id == "tough" and row.dropped_at is None for row in rows(scout["agent_id"]))
 
 
 def test_a_late_leave_of_an_old_connection_keeps_the_newer_row(
@@ -250,16 +184,10 @@ def test_a_late_leave_of_an_old_connection_keeps_the_newer_row(
 ) -> None:
     older = Cable(hub.port, alice.token)
     older.frame()
-    assert (
-        older.subscribe(**channel(agent_id=scout["agent_id"], session_id="again"))
-        == CONFIRMED
-    )
+    assert older.subscribe(**channel(agent_id=scout["agent_id"], session_id="again")) == CONFIRMED
     with Cable(hub.port, alice.token) as newer:
         newer.frame()
-        assert (
-            newer.subscribe(**channel(agent_id=scout["agent_id"], session_id="again"))
-            == CONFIRMED
-        )
+        assert newer.subscribe(**channel(agent_id=scout["agent_id"], session_id="again")) == CONFIRMED
         [row] = [row for row in rows(scout["agent_id"]) if row.session_id == "again"]
         older.socket.close()
         until(lambda: connections(hub) == 1, "the older connection to have left")
@@ -267,15 +195,9 @@ def test_a_late_leave_of_an_old_connection_keeps_the_newer_row(
         assert same.token == row.token and same.dropped_at is None
 
 
-def test_who_is_not_authorised_is_told_at_once_and_closed_slowly(
-    hub: RunningHub,
-) -> None:
+def test_who_is_not_authorised_is_told_at_once_and_closed_slowly(hub: RunningHub) -> None:
     cable = Cable(hub.port, "sy_wrong_token")
-    assert cable.frame() == {
-        "type": "disconnect",
-        "reason": "unauthorized",
-        "reconnect": False,
-    }
+    assert cable.frame() == {"type": "disconnect", "reason": "unauthorized", "reconnect": False}
     with pytest.raises(websocket.WebSocketTimeoutException):
         cable.frame(seconds=1)
     cable.socket.close()
@@ -292,36 +214,24 @@ def test_a_token_that_is_refused_again_and_again_gets_401(hub: RunningHub) -> No
     assert statuses[0] == 101 and statuses[-1] == 401
 
 
-def test_unknown_subprotocols_are_refused_before_the_handshake(
-    hub: RunningHub, alice: Alice
-) -> None:
+def test_unknown_subprotocols_are_refused_before_the_handshake(hub: RunningHub, alice: Alice) -> None:
     with pytest.raises(websocket.WebSocketBadStatusException):
         Cable(hub.port, alice.token, protocols=["graphql-ws"])
     with Cable(hub.port, alice.token, protocols=["actioncable-unsupported"]) as cable:
         assert cable.socket.getsubprotocol() == "actioncable-unsupported"
     with Cable(hub.port, alice.token, protocols=[]) as cable:
-        assert cable.socket.getsubprotocol() is None and cable.frame() == {
-            "type": "welcome"
-        }
+        assert cable.socket.getsubprotocol() is None and cable.frame() == {"type": "welcome"}
 
 
-@pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://127.0.0.1.evil.example"]
-)
-def test_a_foreign_origin_finds_nothing(
-    hub: RunningHub, alice: Alice, origin: str
-) -> None:
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1.evil.example"])
+def test_a_foreign_origin_finds_nothing(hub: RunningHub, alice: Alice, origin: str) -> None:
     with pytest.raises(websocket.WebSocketBadStatusException) as refused:
         Cable(hub.port, alice.token, origin=origin)
     assert refused.value.status_code == 404
 
 
-def test_an_origin_with_a_path_or_none_at_all_is_fine_with_a_token(
-    hub: RunningHub, alice: Alice
-) -> None:
-    with Cable(
-        hub.port, alice.token, origin=f"http://127.0.0.1:{hub.port}/base/"
-    ) as cable:
+def test_an_origin_with_a_path_or_none_at_all_is_fine_with_a_token(hub: RunningHub, alice: Alice) -> None:
+    with Cable(hub.port, alice.token, origin=f"http://127.0.0.1:{hub.port}/base/") as cable:
         assert cable.frame() == {"type": "welcome"}
     with Cable(hub.port, alice.token, suppress_origin=True) as cable:
         assert cable.frame() == {"type": "welcome"}

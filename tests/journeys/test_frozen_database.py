@@ -66,33 +66,21 @@ def post(alice: Alice, topic: int, text: str) -> int:
     return alice.hub.request("POST", path, {"text": text}, alice.token)[0]
 
 
-def test_a_frozen_database_is_said_and_everything_works_again_by_itself(
-    hub: RunningHub, alice: Alice
-) -> None:
+def test_a_frozen_database_is_said_and_everything_works_again_by_itself(hub: RunningHub, alice: Alice) -> None:
     topic = alice.topic("Frozen")
     postmaster = server()
-    with (
-        Cable(hub.port, alice.token) as cable,
-        concurrent.futures.ThreadPoolExecutor(30) as threads,
-    ):
+    with Cable(hub.port, alice.token) as cable, concurrent.futures.ThreadPoolExecutor(30) as threads:
         assert cable.frame() == {"type": "welcome"}
         signal_all(postmaster, signal.SIGSTOP)
         frozen = time.monotonic()
         try:
-            answers = {
-                f"text {n}": threads.submit(post, alice, topic, f"text {n}")
-                for n in range(30)
-            }
+            answers = {f"text {n}": threads.submit(post, alice, topic, f"text {n}") for n in range(30)}
             status, said = hub.request("GET", "/readyz")
             assert status == 503 and "database" in said["failing"]
             assert hub.request("GET", "/healthz")[0] == 200
             statuses = {text: answer.result(20) for text, answer in answers.items()}
             assert set(statuses.values()) == {503}
-            until(
-                lambda: time.monotonic() - frozen > FROZEN_SECONDS,
-                "twenty seconds",
-                FROZEN_SECONDS + 5,
-            )
+            until(lambda: time.monotonic() - frozen > FROZEN_SECONDS, "twenty seconds", FROZEN_SECONDS + 5)
         finally:
             signal_all(postmaster, signal.SIGCONT)
         wait_ready(hub)
@@ -100,9 +88,6 @@ def test_a_frozen_database_is_said_and_everything_works_again_by_itself(
         assert post(alice, topic, "thawed") == 201
         cable.socket.settimeout(10)
         assert '"ping"' in cable.socket.recv(), "the socket stayed open"
-        assert (
-            cable.subscribe(channel="Switchyard::PageChannel", stream=f"topic:{topic}")
-            == "confirm_subscription"
-        )
+        assert cable.subscribe(channel="Switchyard::PageChannel", stream=f"topic:{topic}") == "confirm_subscription"
         post(alice, topic, "live again")
         until(lambda: "live again" in str(cable.frame()), "the live message", 20)

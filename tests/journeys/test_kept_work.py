@@ -18,9 +18,7 @@ def settings() -> dict[str, str]:
     return {"grace_seconds": "2"}
 
 
-def given(
-    alice: Alice, agent: PlaygroundAgent, topic_name: str, words: str = "work"
-) -> tuple[int, int]:
+def given(alice: Alice, agent: PlaygroundAgent, topic_name: str, words: str = "work") -> tuple[int, int]:
     """A topic and a task that the agent was sent and has not answered."""
     topic = alice.topic(topic_name, agent.agent_id)
     before = len(agent.dispatches)
@@ -33,9 +31,7 @@ def keep(alice: Alice, agent: PlaygroundAgent, seconds: int) -> None:
     alice.call("PATCH", f"/agents/{agent.agent_id}", {"keep_seconds": seconds})
 
 
-def test_kept_work_is_suspended_and_goes_on_under_a_new_generation_with_a_note(
-    alice: Alice, agent_of: Start
-) -> None:
+def test_kept_work_is_suspended_and_goes_on_under_a_new_generation_with_a_note(alice: Alice, agent_of: Start) -> None:
     scout = agent_of("keeper", automatic=False)
     keep(alice, scout, 3600)
     topic, task = given(alice, scout, "Kept")
@@ -46,23 +42,13 @@ def test_kept_work_is_suspended_and_goes_on_under_a_new_generation_with_a_note(
     back.wait_for(lambda: back.dispatches, what="the task again")
     [again] = back.dispatches
     assert again.task_id == task and again.generation != scout.dispatches[0].generation
-    assert (again.content or "").startswith(
-        "[Switchyard: your connection was lost"
-    ) and "work" in (again.content or "")
-    assert (
-        back.reply(task, scout.dispatches[0].generation or "", "late", topic).status
-        == 409
-    )
+    assert (again.content or "").startswith("[Switchyard: your connection was lost") and "work" in (again.content or "")
+    assert back.reply(task, scout.dispatches[0].generation or "", "late", topic).status == 409
     assert back.reply(task, again.generation or "", "done", topic).status == 201
-    assert [words for words in alice.texts(topic) if "not connected" not in words] == [
-        "work",
-        "done",
-    ]
+    assert [words for words in alice.texts(topic) if "not connected" not in words] == ["work", "done"]
 
 
-def test_what_is_kept_too_long_is_cancelled_by_itself(
-    alice: Alice, agent_of: Start
-) -> None:
+def test_what_is_kept_too_long_is_cancelled_by_itself(alice: Alice, agent_of: Start) -> None:
     scout = agent_of("forgotten", automatic=False)
     keep(alice, scout, 1)
     _, task = given(alice, scout, "Forgotten")
@@ -70,51 +56,26 @@ def test_what_is_kept_too_long_is_cancelled_by_itself(
     assert "while this was kept" in alice.wait_status(task, "cancelled", 30)["why"]
 
 
-def test_the_topic_says_that_its_agent_dropped_and_on_return_what_was_cancelled(
-    alice: Alice, agent_of: Start
-) -> None:
+def test_the_topic_says_that_its_agent_dropped_and_on_return_what_was_cancelled(alice: Alice, agent_of: Start) -> None:
     scout = agent_of("returner", automatic=False)
     topic, task = given(alice, scout, "Returner", "Build it")
     scout.vanish()
-    until(
-        lambda: any("is not connected" in words for words in alice.texts(topic)),
-        "the notice of the drop",
-        15,
-    )
+    until(lambda: any("is not connected" in words for words in alice.texts(topic)), "the notice of the drop", 15)
     alice.wait_status(task, "cancelled", 20)
     agent_of("returner", automatic=False)
-    until(
-        lambda: any("is back" in words for words in alice.texts(topic)),
-        "the notice of the return",
-        15,
-    )
+    until(lambda: any("is back" in words for words in alice.texts(topic)), "the notice of the return", 15)
     said = alice.texts(topic)[1:]
     assert len(said) == 2 and "Cancelled while it was away: `Build it`" in said[1]
 
 
-def test_an_agent_named_in_an_answer_answers_in_its_turn(
-    alice: Alice, agent_of: Start
-) -> None:
-    scout, scribe = (
-        agent_of("caller", automatic=False),
-        agent_of("called", automatic=False),
-    )
+def test_an_agent_named_in_an_answer_answers_in_its_turn(alice: Alice, agent_of: Start) -> None:
+    scout, scribe = agent_of("caller", automatic=False), agent_of("called", automatic=False)
     topic, task = given(alice, scout, "Called")
-    assert (
-        scout.reply(
-            task, scout.dispatches[0].generation or "", "@called finish it", topic
-        ).status
-        == 201
-    )
+    assert scout.reply(task, scout.dispatches[0].generation or "", "@called finish it", topic).status == 201
     scribe.wait_for(lambda: scribe.dispatches, what="the hand-over")
     [handed] = scribe.dispatches
     assert handed.content == "@called finish it" and "caller" in handed.author
-    assert (
-        scribe.reply(
-            handed.task_id or 0, handed.generation or "", "finished", topic
-        ).status
-        == 201
-    )
+    assert scribe.reply(handed.task_id or 0, handed.generation or "", "finished", topic).status == 201
 
 
 def statuses(cable: Cable, until_status: str, task: int) -> list[str]:
@@ -133,15 +94,10 @@ def test_followers_of_a_topic_hear_who_thinks_every_few_seconds_and_idle_at_once
 ) -> None:
     scout = agent_of("thinker", automatic=False)
     topic, task = given(alice, scout, f"Thinks {follow}")
-    params = {
-        "listener": channel(topic_id=topic),
-        "page": {"channel": "Switchyard::PageChannel"},
-    }[follow]
+    params = {"listener": channel(topic_id=topic), "page": {"channel": "Switchyard::PageChannel"}}[follow]
     with Cable(alice.hub.port, alice.token) as cable:
         assert (
-            cable.subscribe(
-                **params, **({"stream": f"topic:{topic}"} if follow == "page" else {})
-            )
+            cable.subscribe(**params, **({"stream": f"topic:{topic}"} if follow == "page" else {}))
             == "confirm_subscription"
         )
         assert statuses(cable, "thinking", task)[-1] == "thinking"

@@ -33,40 +33,21 @@ def test_a_hub_killed_in_mid_conversation_loses_and_doubles_nothing(
     topic = alice.topic("Killed", scout.agent_id)
     first = alice.post(topic, "before")["tasks"][0]["id"]
     scout.wait_for(lambda: scout.dispatches, what="the dispatch")
-    until(
-        lambda: any(
-            event["event"] == "sent" for event in alice.task(first)["timeline"]
-        ),
-        "the stamp",
-    )
+    until(lambda: any(event["event"] == "sent" for event in alice.task(first)["timeline"]), "the stamp")
     waiting = alice.post(topic, "waiting")["tasks"][0]["id"]
     hub.kill()
     hub.start()
     wait_ready(hub)
     scout.wait_for(lambda: scout.subscribed, seconds=30, what="the plugin to be back")
     assert alice.texts(topic) == ["before", "waiting"]
-    assert len(scout.dispatches) == 1, (
-        "the plugin still has it: a second dispatch would double the work"
-    )
-    assert (
-        scout.reply(
-            first, scout.dispatches[0].generation or "", "answered", topic
-        ).status
-        == 201
-    )
+    assert len(scout.dispatches) == 1, "the plugin still has it: a second dispatch would double the work"
+    assert scout.reply(first, scout.dispatches[0].generation or "", "answered", topic).status == 201
     scout.wait_for(lambda: len(scout.dispatches) == 2, what="the waiting task")
-    assert (
-        scout.reply(
-            waiting, scout.dispatches[1].generation or "", "answered too", topic
-        ).status
-        == 201
-    )
+    assert scout.reply(waiting, scout.dispatches[1].generation or "", "answered too", topic).status == 201
     assert alice.texts(topic) == ["before", "waiting", "answered", "answered too"]
 
 
-def test_an_agent_answers_by_itself_after_the_hub_was_killed(
-    hub: RunningHub, alice: Alice, agent_of: Start
-) -> None:
+def test_an_agent_answers_by_itself_after_the_hub_was_killed(hub: RunningHub, alice: Alice, agent_of: Start) -> None:
     scout = agent_of("steady")
     topic = alice.topic("Steady", scout.agent_id)
     alice.wait_status(alice.post(topic, "one")["tasks"][0]["id"], "done")

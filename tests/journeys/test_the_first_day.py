@@ -40,10 +40,7 @@ def new_page(browser: Browser, hub: RunningHub) -> Iterator[NewPage]:
         context = browser.new_context(base_url=hub.url, **options)  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
-        page.on(
-            "console",
-            lambda said: errors.append(said.text) if said.type == "error" else None,
-        )
+        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
         return page
 
     yield make
@@ -96,17 +93,7 @@ def ann(hub: RunningHub, browser: Browser) -> str:
 @pytest.fixture(scope="module")
 def agent(hub: RunningHub, ann: str) -> Iterator["subprocess.Popen[str]"]:
     """`switchyard playground agent`, as a newcomer starts it."""
-    command = [
-        sys.executable,
-        "-m",
-        "webapp.cli",
-        "playground",
-        "agent",
-        "--url",
-        hub.url,
-        "--name",
-        "scout",
-    ]
+    command = [sys.executable, "-m", "webapp.cli", "playground", "agent", "--url", hub.url, "--name", "scout"]
     process = subprocess.Popen(
         [*command, "--session", "first-day", "--delay", "300", "--token-stdin"],
         cwd=ROOT,
@@ -127,12 +114,7 @@ def agent(hub: RunningHub, ann: str) -> Iterator["subprocess.Popen[str]"]:
 def test_a_question_is_answered_without_a_reload_in_two_browsers(
     ann: str, agent: "subprocess.Popen[str]", new_page: NewPage
 ) -> None:
-    here, there = (
-        new_page(),
-        new_page(
-            viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True
-        ),
-    )
+    here, there = new_page(), new_page(viewport={"width": 390, "height": 844}, color_scheme="dark", has_touch=True)
     sign_in(here)
     sign_in(there)
     topic = make_topic(here, "First questions")
@@ -144,16 +126,12 @@ def test_a_question_is_answered_without_a_reload_in_two_browsers(
     here.get_by_role("button", name="Send").click()
     for page in (here, there):
         expect(page.locator("article", has_text="what is 6 * 7?")).to_have_count(1)
-        expect(page.locator("article[data-kind=agent]", has_text="42")).to_have_count(
-            1, timeout=15_000
-        )
+        expect(page.locator("article[data-kind=agent]", has_text="42")).to_have_count(1, timeout=15_000)
         assert page.evaluate("window.notReloaded") is True
     expect(here.get_by_label("Write a message")).to_have_value("")
 
 
-def test_the_same_works_without_script(
-    ann: str, agent: "subprocess.Popen[str]", new_page: NewPage
-) -> None:
+def test_the_same_works_without_script(ann: str, agent: "subprocess.Popen[str]", new_page: NewPage) -> None:
     page = new_page(java_script_enabled=False)
     sign_in(page)
     topic = make_topic(page, "Without script")
@@ -168,9 +146,7 @@ def test_the_same_works_without_script(
     chromium.until(page, answered, 20)
 
 
-def test_what_nobody_takes_is_said_on_the_page_at_once(
-    ann: str, new_page: NewPage
-) -> None:
+def test_what_nobody_takes_is_said_on_the_page_at_once(ann: str, new_page: NewPage) -> None:
     page = new_page()
     sign_in(page)
     make_topic(page, "Nobody")
@@ -191,15 +167,11 @@ def test_text_typed_is_not_lost_when_the_hub_is_gone(
     page.get_by_label("Write a message").fill("Keep this.")
     page.get_by_role("button", name="Send").click()
     expect(page.get_by_label("Write a message")).to_have_value("Keep this.")
-    expect(page.locator("main")).to_contain_text(
-        re.compile("not sent|again", re.IGNORECASE)
-    )
+    expect(page.locator("main")).to_contain_text(re.compile("not sent|again", re.IGNORECASE))
     hub.start()
     wait_ready(hub)
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("article", has_text="Keep this.")).to_have_count(
-        1, timeout=15_000
-    )
+    expect(page.locator("article", has_text="Keep this.")).to_have_count(1, timeout=15_000)
     page.goto(topic)
     expect(page.locator("article", has_text="Keep this.")).to_have_count(1)
     context.close()

@@ -22,10 +22,7 @@ def given(alice: Alice, agent: PlaygroundAgent, topic_name: str) -> tuple[int, i
     before = len(agent.dispatches)
     task = alice.post(topic, "work")["tasks"][0]["id"]
     agent.wait_for(lambda: len(agent.dispatches) > before, what="a dispatch")
-    until(
-        lambda: any(event["event"] == "sent" for event in alice.task(task)["timeline"]),
-        "the stamp",
-    )
+    until(lambda: any(event["event"] == "sent" for event in alice.task(task)["timeline"]), "the stamp")
     return topic, task
 
 
@@ -37,13 +34,8 @@ def test_a_restarted_plugin_gets_its_open_task_again_once_under_the_same_generat
     scout.vanish()
     again = agent_of("restarted", automatic=False)
     again.wait_for(lambda: again.dispatches, what="the dispatch again")
-    assert [(d.task_id, d.generation) for d in again.dispatches] == [
-        (task, scout.dispatches[0].generation)
-    ]
-    assert (
-        again.reply(task, again.dispatches[0].generation or "", "done", topic).status
-        == 201
-    )
+    assert [(d.task_id, d.generation) for d in again.dispatches] == [(task, scout.dispatches[0].generation)]
+    assert again.reply(task, again.dispatches[0].generation or "", "done", topic).status == 201
     # A marker behind it on the same stream: nothing else came before.
     alice.post(topic, "marker")
     again.wait_for(lambda: len(again.dispatches) == 2, what="the marker")
@@ -57,10 +49,7 @@ def test_a_cut_socket_that_comes_back_without_registering_gets_no_second_dispatc
     topic, task = given(alice, scout, "Blip")
     scout.cut()
     scout.come_back(register=False)
-    assert (
-        scout.reply(task, scout.dispatches[0].generation or "", "done", topic).status
-        == 201
-    )
+    assert scout.reply(task, scout.dispatches[0].generation or "", "done", topic).status == 201
     alice.post(topic, "marker")
     scout.wait_for(lambda: len(scout.dispatches) == 2, what="the marker")
     assert scout.dispatches[1].content == "marker"
@@ -73,25 +62,15 @@ def test_a_task_whose_session_is_gone_for_good_goes_to_a_live_sibling_under_a_ne
     topic, task = given(alice, laptop, "Sibling")
     desk = agent_of("sibling", "desk", automatic=False)
     laptop.cut()
-    desk.wait_for(
-        lambda: desk.dispatches, what="the task of the lost session", seconds=20
-    )
-    assert (
-        desk.dispatches[0].task_id == task
-        and desk.dispatches[0].generation != laptop.dispatches[0].generation
-    )
+    desk.wait_for(lambda: desk.dispatches, what="the task of the lost session", seconds=20)
+    assert desk.dispatches[0].task_id == task and desk.dispatches[0].generation != laptop.dispatches[0].generation
     late = laptop.reply(task, laptop.dispatches[0].generation or "", "late", topic)
     assert late.status == 409
-    assert (
-        desk.reply(task, desk.dispatches[0].generation or "", "done", topic).status
-        == 201
-    )
+    assert desk.reply(task, desk.dispatches[0].generation or "", "done", topic).status == 201
     assert alice.texts(topic) == ["work", "done"]
 
 
-def test_a_goodbye_hands_shared_work_to_a_live_sibling_at_once(
-    alice: Alice, agent_of: Start
-) -> None:
+def test_a_goodbye_hands_shared_work_to_a_live_sibling_at_once(alice: Alice, agent_of: Start) -> None:
     laptop = agent_of("polite", "laptop", automatic=False)
     _, task = given(alice, laptop, "Polite")
     desk = agent_of("polite", "desk", automatic=False)
@@ -100,27 +79,20 @@ def test_a_goodbye_hands_shared_work_to_a_live_sibling_at_once(
     assert desk.dispatches[0].task_id == task
 
 
-def test_when_nobody_comes_back_the_task_is_cancelled_and_the_queue_waits(
-    alice: Alice, agent_of: Start
-) -> None:
+def test_when_nobody_comes_back_the_task_is_cancelled_and_the_queue_waits(alice: Alice, agent_of: Start) -> None:
     scout = agent_of("gone", automatic=False)
     topic, task = given(alice, scout, "Gone")
     waiting = alice.post(topic, "later")["tasks"][0]["id"]
     scout.vanish()
     cancelled = alice.wait_status(task, "cancelled", 20)
     assert "did not come back" in cancelled["why"]
-    until(
-        lambda: alice.task(waiting)["why"] == "gone is not connected.",
-        "the queued task to say for whom it waits",
-    )
+    until(lambda: alice.task(waiting)["why"] == "gone is not connected.", "the queued task to say for whom it waits")
     back = agent_of("gone", automatic=False)
     back.wait_for(lambda: back.dispatches, what="the queued task")
     assert [d.task_id for d in back.dispatches] == [waiting]
 
 
-def test_registering_never_makes_an_agent_routable(
-    alice: Alice, agent_of: Start
-) -> None:
+def test_registering_never_makes_an_agent_routable(alice: Alice, agent_of: Start) -> None:
     scout = agent_of("there")
     assert alice.call("GET", f"/agents/{scout.agent_id}")["routable"] is True
     scout.stop()
@@ -130,17 +102,9 @@ def test_registering_never_makes_an_agent_routable(
     assert alice.call("GET", f"/agents/{scout.agent_id}")["routable"] is False
 
 
-def test_the_agents_object_shows_the_grace_window(
-    alice: Alice, agent_of: Start
-) -> None:
+def test_the_agents_object_shows_the_grace_window(alice: Alice, agent_of: Start) -> None:
     scout = agent_of("window")
     scout.cut()
-    until(
-        lambda: (
-            alice.call("GET", f"/agents/{scout.agent_id}")["sessions"][0]["state"]
-            == "dropped"
-        ),
-        "the drop",
-    )
+    until(lambda: alice.call("GET", f"/agents/{scout.agent_id}")["sessions"][0]["state"] == "dropped", "the drop")
     [session] = alice.call("GET", f"/agents/{scout.agent_id}")["sessions"]
     assert session["dropped_at"] and session["grace_ends_at"] > session["dropped_at"]

@@ -33,9 +33,7 @@ def new_token(user_id: int, **life: float) -> tuple[int, str]:
     """A further token of a person; `life` until it expires."""
     with database.transaction() as session:
         now = database_time(session)
-        token, text = AccessToken.create(
-            session, session.get_one(User, user_id), "further", now
-        )
+        token, text = AccessToken.create(session, session.get_one(User, user_id), "further", now)
         token.expires_at = now + timedelta(**life) if life else None
         return token.id, text
 
@@ -61,16 +59,11 @@ class Browser:
     def post(self, path: str, **fields: str) -> None:
         page = self._send("GET", "/settings" if path == "/sign-out" else "/sign-in")
         [token] = set(re.findall(r'name="csrf_token" value="([^"]+)"', page))
-        self._send(
-            "POST", path, urllib.parse.urlencode({**fields, "csrf_token": token})
-        )
+        self._send("POST", path, urllib.parse.urlencode({**fields, "csrf_token": token}))
 
     def _send(self, method: str, path: str, body: str | None = None) -> str:
         connection = http.client.HTTPConnection("127.0.0.1", self.hub.port, timeout=20)
-        kind = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Referer": self.hub.url,
-        }
+        kind = {"Content-Type": "application/x-www-form-urlencoded", "Referer": self.hub.url}
         connection.request(method, path, body, {"Cookie": self.cookie, **kind})
         answer = connection.getresponse()
         assert answer.status in (200, 303), answer.status
@@ -89,27 +82,14 @@ def browser(hub: RunningHub, bob: Alice) -> Iterator[Browser]:
 def test_a_listener_of_a_topic_hears_no_more_once_its_share_is_taken_back(
     hub: RunningHub, alice: Alice, bob: Alice
 ) -> None:
-    registered = alice.call(
-        "POST", "/agent/register", {"agent_name": "scout", "session_id": "laptop"}
-    )
+    registered = alice.call("POST", "/agent/register", {"agent_name": "scout", "session_id": "laptop"})
     creative = alice.call("POST", "/creatives", {"name": "Plans"})["id"]
-    given = {
-        "name": "Plan",
-        "creative_id": creative,
-        "primary_agent_id": registered["agent_id"],
-    }
+    given = {"name": "Plan", "creative_id": creative, "primary_agent_id": registered["agent_id"]}
     topic = alice.call("POST", "/topics", given)["id"]
-    alice.call(
-        "POST", f"/creatives/{creative}/shares", {"user_id": bob.id, "level": "read"}
-    )
+    alice.call("POST", f"/creatives/{creative}/shares", {"user_id": bob.id, "level": "read"})
     ours = json.dumps(channel(topic_id=topic))
     with Cable(hub.port, alice.token) as plugin, Cable(hub.port, bob.token) as listener:
-        assert (
-            plugin.subscribe(
-                **channel(agent_id=registered["agent_id"], session_id="laptop")
-            )
-            == CONFIRMED
-        )
+        assert plugin.subscribe(**channel(agent_id=registered["agent_id"], session_id="laptop")) == CONFIRMED
         assert listener.subscribe(identifier=ours) == CONFIRMED
         task = alice.post(topic, "for both")["tasks"][0]["id"]
         assert listener.frame()["message"]["comment"]["content"] == "for both"
@@ -123,24 +103,17 @@ def test_a_listener_of_a_topic_hears_no_more_once_its_share_is_taken_back(
             listener.frame(seconds=0.5)
 
 
-def test_a_revoked_token_cuts_its_own_socket_and_no_other(
-    hub: RunningHub, bob: Alice
-) -> None:
+def test_a_revoked_token_cuts_its_own_socket_and_no_other(hub: RunningHub, bob: Alice) -> None:
     id, text = new_token(bob.id)
     with Cable(hub.port, text) as cut, Cable(hub.port, bob.token) as kept:
         assert cut.frame() == kept.frame() == {"type": "welcome"}
         with database.transaction() as session:
             session.get_one(AccessToken, id).revoke(database_time(session))
         assert hears(cut, COME_AGAIN)
-        assert (
-            kept.subscribe(channel="Switchyard::PageChannel", stream=f"user:{bob.id}")
-            == CONFIRMED
-        )
+        assert kept.subscribe(channel="Switchyard::PageChannel", stream=f"user:{bob.id}") == CONFIRMED
 
 
-def test_after_the_listener_was_away_a_token_is_asked_for_again(
-    hub: RunningHub, bob: Alice
-) -> None:
+def test_after_the_listener_was_away_a_token_is_asked_for_again(hub: RunningHub, bob: Alice) -> None:
     id, _ = new_token(bob.id)
     with database.transaction() as session:
         entry = endpoint.Entry(session.get_one(User, bob.id), id)
@@ -157,35 +130,23 @@ def test_a_token_that_expires_cuts_its_socket(hub: RunningHub, bob: Alice) -> No
         assert hears(cable, COME_AGAIN)
 
 
-def test_signing_out_cuts_the_sockets_of_browsers_and_no_plugin(
-    hub: RunningHub, bob: Alice, browser: Browser
-) -> None:
+def test_signing_out_cuts_the_sockets_of_browsers_and_no_plugin(hub: RunningHub, bob: Alice, browser: Browser) -> None:
     mine = {"channel": "Switchyard::PageChannel", "stream": f"user:{bob.id}"}
-    with (
-        Cable(hub.port, None, cookie=browser.cookie) as page,
-        Cable(hub.port, bob.token) as plugin,
-    ):
+    with Cable(hub.port, None, cookie=browser.cookie) as page, Cable(hub.port, bob.token) as plugin:
         assert page.subscribe(**mine) == CONFIRMED
         assert plugin.frame() == {"type": "welcome"}
         browser.post("/sign-out")
         assert hears(page, COME_AGAIN)
         assert plugin.subscribe(**mine) == CONFIRMED
     with Cable(hub.port, None, cookie=browser.cookie) as stranger:
-        assert stranger.frame() == {
-            "type": "disconnect",
-            "reason": "unauthorized",
-            "reconnect": False,
-        }
+        assert stranger.frame() == {"type": "disconnect", "reason": "unauthorized", "reconnect": False}
 
 
 def test_a_new_password_cuts_the_sockets_of_browsers_and_no_plugin(
     hub: RunningHub, bob: Alice, browser: Browser
 ) -> None:
     mine = {"channel": "Switchyard::PageChannel", "stream": f"user:{bob.id}"}
-    with (
-        Cable(hub.port, None, cookie=browser.cookie) as page,
-        Cable(hub.port, bob.token) as plugin,
-    ):
+    with Cable(hub.port, None, cookie=browser.cookie) as page, Cable(hub.port, bob.token) as plugin:
         assert page.subscribe(**mine) == CONFIRMED
         with database.transaction() as session:
             session.get_one(User, bob.id).end_cookies()

@@ -27,11 +27,7 @@ def delegated(cast: Cast, token: str, sent: bool = True) -> Task:
 
 def silence(cast: Cast, token: str, seconds: float) -> None:
     past = func.clock_timestamp() - timedelta(seconds=seconds)
-    cast.session.execute(
-        update(AgentSubscription)
-        .where(AgentSubscription.token == token)
-        .values(last_seen_at=past)
-    )
+    cast.session.execute(update(AgentSubscription).where(AgentSubscription.token == token).values(last_seen_at=past))
 
 
 def end_grace(cast: Cast) -> None:
@@ -69,11 +65,7 @@ def test_a_late_leave_of_an_old_connection_changes_nothing(cast: Cast) -> None:
 def test_a_second_session_keeps_the_agent_routable(cast: Cast) -> None:
     laptop, _ = cast.connect(session_id="laptop"), cast.connect(session_id="desk")
     left = Agent.unsubscribe(cast.session, laptop)
-    assert (
-        left is not None
-        and left.still_routable
-        and cast.scout.routable(cast.session, cast.now)
-    )
+    assert left is not None and left.still_routable and cast.scout.routable(cast.session, cast.now)
 
 
 def test_a_silent_sibling_does_not_keep_the_agent_routable(cast: Cast) -> None:
@@ -91,9 +83,7 @@ def test_subscribing_drops_the_row_of_a_crashed_connection(cast: Cast) -> None:
     assert states == {"desk": True, "laptop": False}
 
 
-def test_a_beat_refreshes_its_row_and_never_makes_a_vanished_one_again(
-    cast: Cast,
-) -> None:
+def test_a_beat_refreshes_its_row_and_never_makes_a_vanished_one_again(cast: Cast) -> None:
     token = cast.connect()
     silence(cast, token, 40)
     assert AgentSubscription.touch(cast.session, [token, "vanished"]) == ["vanished"]
@@ -108,15 +98,11 @@ def test_subscribing_and_leaving_never_touch_the_routing_expression(cast: Cast) 
     assert cast.scout.routing_expression == 'message.text.contains("x")'
 
 
-def test_a_restarted_plugin_gets_its_open_task_again_under_the_same_generation(
-    cast: Cast,
-) -> None:
+def test_a_restarted_plugin_gets_its_open_task_again_under_the_same_generation(cast: Cast) -> None:
     task = delegated(cast, cast.connect())
     generation, sends = task.generation, task.sends
     Agent.unsubscribe(cast.session, str(task.sent_to))
-    registration.register(
-        cast.session, cast.alice, "scout", "laptop", "my-repo", cast.now
-    )
+    registration.register(cast.session, cast.alice, "scout", "laptop", "my-repo", cast.now)
     newer = cast.connect()
     cast.session.refresh(task)
     assert (task.sent_to, task.generation, task.sends) == (newer, generation, sends + 1)
@@ -132,9 +118,7 @@ def test_a_blip_brings_no_second_dispatch(cast: Cast) -> None:
     assert (task.sent_to, task.sends) == (newer, sends) and task.sent_at is not None
 
 
-def test_a_task_that_no_socket_took_is_sent_when_its_session_comes_again(
-    cast: Cast,
-) -> None:
+def test_a_task_that_no_socket_took_is_sent_when_its_session_comes_again(cast: Cast) -> None:
     task = delegated(cast, cast.connect(), sent=False)
     sends = task.sends
     newer = cast.connect()
@@ -142,9 +126,7 @@ def test_a_task_that_no_socket_took_is_sent_when_its_session_comes_again(
     assert (task.sent_to, task.sends) == (newer, sends + 1)
 
 
-def test_a_task_in_the_grace_window_of_its_session_is_not_given_to_a_sibling(
-    cast: Cast,
-) -> None:
+def test_a_task_in_the_grace_window_of_its_session_is_not_given_to_a_sibling(cast: Cast) -> None:
     task = delegated(cast, cast.connect(session_id="laptop"))
     first = task.sent_to
     Agent.unsubscribe(cast.session, str(first))
@@ -153,35 +135,23 @@ def test_a_task_in_the_grace_window_of_its_session_is_not_given_to_a_sibling(
     assert task.sent_to == first
 
 
-def test_a_task_whose_session_is_gone_for_good_goes_to_a_sibling_under_a_new_generation(
-    cast: Cast,
-) -> None:
+def test_a_task_whose_session_is_gone_for_good_goes_to_a_sibling_under_a_new_generation(cast: Cast) -> None:
     task = delegated(cast, cast.connect(session_id="laptop"))
     generation = task.generation
     desk = cast.connect(session_id="desk")
     Agent.unsubscribe(cast.session, str(task.sent_to))
     end_grace(cast)
     cast.session.refresh(task)
-    assert (
-        task.status == TaskStatus.DELEGATED
-        and task.sent_to == desk
-        and task.generation != generation
-    )
+    assert task.status == TaskStatus.DELEGATED and task.sent_to == desk and task.generation != generation
 
 
-def test_the_end_of_the_last_grace_window_cancels_what_was_delegated_and_keeps_what_is_queued(
-    cast: Cast,
-) -> None:
+def test_the_end_of_the_last_grace_window_cancels_what_was_delegated_and_keeps_what_is_queued(cast: Cast) -> None:
     task = delegated(cast, cast.connect())
     waiting = cast.topic.post(cast.session, cast.alice, "later", cast.now).tasks[0]
     Agent.unsubscribe(cast.session, str(task.sent_to))
     end_grace(cast)
     cast.session.refresh(task)
-    assert (
-        task.status == TaskStatus.CANCELLED
-        and waiting.status == TaskStatus.QUEUED
-        and rows(cast) == []
-    )
+    assert task.status == TaskStatus.CANCELLED and waiting.status == TaskStatus.QUEUED and rows(cast) == []
     assert cast.topic.id in Task.due_topics(cast.session, cast.now)
 
 
@@ -212,25 +182,19 @@ def test_coming_back_makes_waiting_topics_due(cast: Cast) -> None:
 def test_goodbye_cancels_everything_and_archives_the_sessions_topic(cast: Cast) -> None:
     task = delegated(cast, cast.connect())
     waiting = cast.topic.post(cast.session, cast.alice, "later", cast.now).tasks[0]
-    registration.unregister(
-        cast.session, cast.alice, cast.scout, cast.session_topic.id, "laptop", cast.now
-    )
+    registration.unregister(cast.session, cast.alice, cast.scout, cast.session_topic.id, "laptop", cast.now)
     cast.session.refresh(task)
     cast.session.refresh(waiting)
     assert (task.status, waiting.status) == (TaskStatus.CANCELLED, TaskStatus.CANCELLED)
     assert cast.session_topic.archived and rows(cast) == []
 
 
-def test_goodbye_with_a_live_sibling_cancels_only_the_sessions_own_work(
-    cast: Cast,
-) -> None:
+def test_goodbye_with_a_live_sibling_cancels_only_the_sessions_own_work(cast: Cast) -> None:
     cast.connect(session_id="laptop")
     [own] = cast.session_topic.post(cast.session, cast.alice, "mine", cast.now).tasks
     desk = cast.connect(session_id="desk")
     shared = delegated(cast, desk)
-    registration.unregister(
-        cast.session, cast.alice, cast.scout, cast.session_topic.id, "laptop", cast.now
-    )
+    registration.unregister(cast.session, cast.alice, cast.scout, cast.session_topic.id, "laptop", cast.now)
     cast.session.refresh(own)
     cast.session.refresh(shared)
     assert (own.status, shared.status) == (TaskStatus.CANCELLED, TaskStatus.DELEGATED)
@@ -238,10 +202,7 @@ def test_goodbye_with_a_live_sibling_cancels_only_the_sessions_own_work(
 
 
 def test_names_that_differ_only_in_punctuation_are_different_agents(cast: Cast) -> None:
-    keys = {
-        Agent.identity(cast.alice.id, name)
-        for name in ("qa/bot", "qa bot", "qa-bot", " QA-Bot ")
-    }
+    keys = {Agent.identity(cast.alice.id, name) for name in ("qa/bot", "qa bot", "qa-bot", " QA-Bot ")}
     assert len(keys) == 3
 
 

@@ -24,37 +24,22 @@ def task(cast: Cast) -> Task:
     return cast.topic.post(cast.session, cast.alice, "work", cast.now).tasks[0]
 
 
-def asked(
-    cast: Cast, task: Task | None, request_id: str = "approval-1"
-) -> PermissionRequest:
-    message = Message.add(
-        cast.session, cast.topic.id, "Ship it?", Source.PROMPT, agent_id=cast.scout.id
-    )
+def asked(cast: Cast, task: Task | None, request_id: str = "approval-1") -> PermissionRequest:
+    message = Message.add(cast.session, cast.topic.id, "Ship it?", Source.PROMPT, agent_id=cast.scout.id)
     prompt = Prompt(Kind.QUESTION, request_id, cast.alice.id, question="Ship it?")
     return PermissionRequest.ask(
-        cast.session,
-        prompt,
-        cast.scout.id,
-        cast.topic.id,
-        task.id if task else None,
-        message.id,
+        cast.session, prompt, cast.scout.id, cast.topic.id, task.id if task else None, message.id
     )
 
 
 def end_turn(cast: Cast, task: Task, *request_ids: str) -> None:
-    cast.topic.reply(
-        cast.session, cast.scout, "I asked.", task, task.generation, cast.now
-    )
-    for request in PermissionRequest.take_over(
-        cast.session, task.id, request_ids, cast.now
-    ):
+    cast.topic.reply(cast.session, cast.scout, "I asked.", task, task.generation, cast.now)
+    for request in PermissionRequest.take_over(cast.session, task.id, request_ids, cast.now):
         deciding.go_on(cast.session, cast.topic, request, words, cast.now)
 
 
 def decide(cast: Cast, request: PermissionRequest, behavior: str = "allow") -> None:
-    deciding.decide(
-        cast.session, cast.alice, request.id, behavior, " because ", cast.now, words
-    )
+    deciding.decide(cast.session, cast.alice, request.id, behavior, " because ", cast.now, words)
 
 
 def continuation(cast: Cast, request: PermissionRequest) -> Task:
@@ -62,36 +47,21 @@ def continuation(cast: Cast, request: PermissionRequest) -> Task:
     return cast.session.get_one(Task, request.continuation_task_id)
 
 
-def test_a_decision_after_the_turn_makes_one_task_that_is_dispatched_normally(
-    cast: Cast, task: Task
-) -> None:
+def test_a_decision_after_the_turn_makes_one_task_that_is_dispatched_normally(cast: Cast, task: Task) -> None:
     request = asked(cast, task)
     end_turn(cast, task, "approval-1")
     assert request.continuation_task_id is None
     decide(cast, request)
     made = continuation(cast, request)
-    assert (made.approval_request_id, made.agent_id, made.topic_id) == (
-        "approval-1",
-        cast.scout.id,
-        cast.topic.id,
-    )
+    assert (made.approval_request_id, made.agent_id, made.topic_id) == ("approval-1", cast.scout.id, cast.topic.id)
     assert made.content == "allow Ship it? because" and made.status == TaskStatus.QUEUED
     message = cast.session.get_one(Message, made.message_id)
-    assert (message.agent_id, message.text, message.source) == (
-        cast.scout.id,
-        made.content,
-        Source.NOTICE,
-    )
+    assert (message.agent_id, message.text, message.source) == (cast.scout.id, made.content, Source.NOTICE)
     assert Task.due_topics(cast.session, cast.now) == [cast.topic.id]
-    assert (
-        cast.topic.advance(cast.session, cast.now) is made
-        and made.status == TaskStatus.DELEGATED
-    )
+    assert cast.topic.advance(cast.session, cast.now) is made and made.status == TaskStatus.DELEGATED
 
 
-def test_what_was_decided_before_the_turn_ended_goes_on_at_its_end(
-    cast: Cast, task: Task
-) -> None:
+def test_what_was_decided_before_the_turn_ended_goes_on_at_its_end(cast: Cast, task: Task) -> None:
     request = asked(cast, task)
     decide(cast, request, "deny")
     assert request.continuation_task_id is None
@@ -104,19 +74,11 @@ def test_a_request_goes_on_once_however_often_one_looks(cast: Cast, task: Task) 
     end_turn(cast, task, "approval-1")
     decide(cast, request)
     first = request.continuation_task_id
-    assert (
-        deciding.go_on_later(cast.session, request.id, cast.topic.id, words, cast.now)
-        is None
-    )
-    assert (
-        request.continuation_task_id == first
-        and PermissionRequest.unfinished(cast.session, cast.scout.id) == []
-    )
+    assert deciding.go_on_later(cast.session, request.id, cast.topic.id, words, cast.now) is None
+    assert request.continuation_task_id == first and PermissionRequest.unfinished(cast.session, cast.scout.id) == []
 
 
-def test_an_agent_without_feedback_is_told_when_it_has_it_again(
-    cast: Cast, task: Task
-) -> None:
+def test_an_agent_without_feedback_is_told_when_it_has_it_again(cast: Cast, task: Task) -> None:
     request = asked(cast, task)
     end_turn(cast, task, "approval-1")
     cast.docs.owner_id = cast.bob.id
@@ -126,22 +88,14 @@ def test_an_agent_without_feedback_is_told_when_it_has_it_again(
     assert request.continuation_task_id is None
     waiting = PermissionRequest.unfinished(cast.session, cast.scout.id)
     assert waiting == [(request.id, cast.topic.id)]
-    assert deciding.coming_back(cast.session, cast.alice.id, cast.scout.id) == (
-        cast.scout,
-        True,
-    )
+    assert deciding.coming_back(cast.session, cast.alice.id, cast.scout.id) == (cast.scout, True)
     cast.docs.share(cast.session, Level.FEEDBACK, user_id=cast.alice.id)
     assert deciding.go_on_later(cast.session, *waiting[0], words, cast.now) is not None
-    assert deciding.coming_back(cast.session, cast.alice.id, cast.scout.id) == (
-        cast.scout,
-        False,
-    )
+    assert deciding.coming_back(cast.session, cast.alice.id, cast.scout.id) == (cast.scout, False)
 
 
 @pytest.mark.parametrize("status", [TaskStatus.CANCELLED, TaskStatus.FAILED])
-def test_a_turn_that_was_not_answered_does_not_go_on(
-    cast: Cast, task: Task, status: TaskStatus
-) -> None:
+def test_a_turn_that_was_not_answered_does_not_go_on(cast: Cast, task: Task, status: TaskStatus) -> None:
     request = asked(cast, task)
     PermissionRequest.take_over(cast.session, task.id, ["approval-1"], cast.now)
     task.finish(cast.session, status, "Enough.", cast.now, "Alice")
@@ -170,10 +124,7 @@ def test_two_questions_of_one_turn_go_on_one_by_one(cast: Cast, task: Task) -> N
     end_turn(cast, task, "approval-1", "approval-2")
     decide(cast, one)
     decide(cast, two)
-    assert {
-        continuation(cast, one).approval_request_id,
-        continuation(cast, two).approval_request_id,
-    } == {
+    assert {continuation(cast, one).approval_request_id, continuation(cast, two).approval_request_id} == {
         "approval-1",
         "approval-2",
     }
@@ -182,16 +133,10 @@ def test_two_questions_of_one_turn_go_on_one_by_one(cast: Cast, task: Task) -> N
 def test_a_session_topic_goes_on_in_its_own_session(cast: Cast) -> None:
     cast.connect()
     [task] = cast.session_topic.post(cast.session, cast.alice, "work", cast.now).tasks
-    message = Message.add(
-        cast.session, cast.session_topic.id, "?", Source.PROMPT, agent_id=cast.scout.id
-    )
+    message = Message.add(cast.session, cast.session_topic.id, "?", Source.PROMPT, agent_id=cast.scout.id)
     prompt = Prompt(Kind.QUESTION, "approval-1", cast.alice.id, question="?")
-    request = PermissionRequest.ask(
-        cast.session, prompt, cast.scout.id, cast.session_topic.id, task.id, message.id
-    )
-    cast.session_topic.reply(
-        cast.session, cast.scout, "I asked.", task, task.generation, cast.now
-    )
+    request = PermissionRequest.ask(cast.session, prompt, cast.scout.id, cast.session_topic.id, task.id, message.id)
+    cast.session_topic.reply(cast.session, cast.scout, "I asked.", task, task.generation, cast.now)
     PermissionRequest.take_over(cast.session, task.id, ["approval-1"], cast.now)
     decide(cast, request)
     assert continuation(cast, request).only_session == "laptop"
@@ -200,18 +145,11 @@ def test_a_session_topic_goes_on_in_its_own_session(cast: Cast) -> None:
 def test_strangers_find_nothing_to_decide(cast: Cast) -> None:
     request = asked(cast, None)
     with pytest.raises(NotFound):
-        deciding.decide(
-            cast.session, cast.mallory, request.id, "allow", None, cast.now, words
-        )
-    assert deciding.coming_back(cast.session, cast.mallory.id, cast.scout.id) == (
-        None,
-        False,
-    )
+        deciding.decide(cast.session, cast.mallory, request.id, "allow", None, cast.now, words)
+    assert deciding.coming_back(cast.session, cast.mallory.id, cast.scout.id) == (None, False)
 
 
-def test_the_decision_is_said_before_the_task_that_tells_of_it(
-    cast: Cast, task: Task
-) -> None:
+def test_the_decision_is_said_before_the_task_that_tells_of_it(cast: Cast, task: Task) -> None:
     request = asked(cast, task)
     end_turn(cast, task, "approval-1")
     cast.session.info.pop("broadcasts", None)

@@ -16,9 +16,7 @@ from tests.cast import Cast
 HOUR = 3600
 
 
-def given(
-    cast: Cast, token: str, text: str = "work", topic: Topic | None = None
-) -> Task:
+def given(cast: Cast, token: str, text: str = "work", topic: Topic | None = None) -> Task:
     """A task that the connection with this token was given and whose frame its socket took."""
     [task] = (topic or cast.topic).post(cast.session, cast.alice, text, cast.now).tasks
     Task.sent(cast.session, [(task.id, token)])
@@ -52,20 +50,13 @@ def keep(cast: Cast, seconds: int = HOUR) -> None:
     cast.scout.change(cast.session, keep_seconds=seconds)
 
 
-def test_work_of_an_agent_that_keeps_is_suspended_at_the_end_of_the_grace_window(
-    cast: Cast,
-) -> None:
+def test_work_of_an_agent_that_keeps_is_suspended_at_the_end_of_the_grace_window(cast: Cast) -> None:
     keep(cast)
     token = cast.connect()
     task = given(cast, token)
     lose(cast, token)
-    assert (task.status, task.suspended_for) == (
-        TaskStatus.SUSPENDED,
-        SuspendedFor.AGENT_OFFLINE,
-    )
-    assert task.until == cast.now + timedelta(seconds=HOUR) and "kept until" in (
-        task.why or ""
-    )
+    assert (task.status, task.suspended_for) == (TaskStatus.SUSPENDED, SuspendedFor.AGENT_OFFLINE)
+    assert task.until == cast.now + timedelta(seconds=HOUR) and "kept until" in (task.why or "")
     assert cast.scout.has_room(cast.session, 1)
 
 
@@ -73,17 +64,11 @@ def test_without_keeping_it_is_cancelled_on_the_same_path(cast: Cast) -> None:
     token = cast.connect()
     task = given(cast, token)
     lose(cast, token)
-    assert (task.status, task.until, task.suspended_for) == (
-        TaskStatus.CANCELLED,
-        None,
-        None,
-    )
+    assert (task.status, task.until, task.suspended_for) == (TaskStatus.CANCELLED, None, None)
     assert task.untold_at is not None
 
 
-def test_a_kept_task_goes_on_under_a_new_generation_with_a_resume_note(
-    cast: Cast,
-) -> None:
+def test_a_kept_task_goes_on_under_a_new_generation_with_a_resume_note(cast: Cast) -> None:
     keep(cast)
     token = cast.connect()
     task = given(cast, token)
@@ -91,17 +76,10 @@ def test_a_kept_task_goes_on_under_a_new_generation_with_a_resume_note(
     lose(cast, token)
     newer = cast.connect()
     advance(cast)
-    assert (task.status, task.sent_to, task.until, task.suspended_for) == (
-        TaskStatus.DELEGATED,
-        newer,
-        None,
-        None,
-    )
+    assert (task.status, task.sent_to, task.until, task.suspended_for) == (TaskStatus.DELEGATED, newer, None, None)
     assert task.generation not in (None, generation)
     content = dispatches(cast.session, [task.id])[task.id].content
-    assert content.startswith(
-        "[Switchyard: your connection was lost"
-    ) and content.endswith("\n\nwork")
+    assert content.startswith("[Switchyard: your connection was lost") and content.endswith("\n\nwork")
 
 
 def test_an_answer_to_the_attempt_before_is_refused(cast: Cast) -> None:
@@ -142,16 +120,10 @@ def test_a_kept_task_waits_until_the_topic_is_free(cast: Cast) -> None:
     lose(cast, token)
     scribe = Agent.new_channel_agent(cast.session, cast.alice, "scribe")
     cast.connect(scribe)
-    [other] = cast.topic.post(
-        cast.session, cast.alice, "@scribe meanwhile", cast.now
-    ).tasks
+    [other] = cast.topic.post(cast.session, cast.alice, "@scribe meanwhile", cast.now).tasks
     cast.connect()
     advance(cast)
-    assert (other.status, task.status, task.until) == (
-        TaskStatus.DELEGATED,
-        TaskStatus.SUSPENDED,
-        None,
-    )
+    assert (other.status, task.status, task.until) == (TaskStatus.DELEGATED, TaskStatus.SUSPENDED, None)
     cast.topic.reply(cast.session, scribe, "done", other, other.generation, cast.now)
     advance(cast)
     assert task.status == TaskStatus.DELEGATED
@@ -166,15 +138,10 @@ def test_kept_tasks_respect_the_limit_of_their_agent(cast: Cast) -> None:
     cast.scout.change(cast.session, max_tasks=1)
     cast.connect()
     advance(cast)
-    assert sorted(task.status for task in tasks) == [
-        TaskStatus.DELEGATED,
-        TaskStatus.SUSPENDED,
-    ]
+    assert sorted(task.status for task in tasks) == [TaskStatus.DELEGATED, TaskStatus.SUSPENDED]
 
 
-def test_a_session_topic_waits_for_its_own_session_and_a_sibling_takes_shared_ones_only(
-    cast: Cast,
-) -> None:
+def test_a_session_topic_waits_for_its_own_session_and_a_sibling_takes_shared_ones_only(cast: Cast) -> None:
     keep(cast)
     token = cast.connect(session_id="laptop")
     own, shared = given(cast, token, topic=cast.session_topic), given(cast, token)
@@ -193,14 +160,9 @@ def test_what_is_kept_too_long_is_cancelled(cast: Cast) -> None:
     token = cast.connect()
     task = given(cast, token)
     lose(cast, token)
-    assert (
-        cast.scout.cancel_kept(cast.session, cast.now + timedelta(seconds=HOUR - 1))
-        == 0
-    )
+    assert cast.scout.cancel_kept(cast.session, cast.now + timedelta(seconds=HOUR - 1)) == 0
     assert cast.scout.cancel_kept(cast.session, cast.now + timedelta(seconds=HOUR)) == 1
-    assert task.status == TaskStatus.CANCELLED and "while this was kept" in (
-        task.why or ""
-    )
+    assert task.status == TaskStatus.CANCELLED and "while this was kept" in (task.why or "")
 
 
 def test_an_old_deadline_never_shortens_a_later_one(cast: Cast) -> None:
@@ -241,9 +203,7 @@ def test_the_message_of_a_kept_task_says_that_it_waits(cast: Cast) -> None:
     assert (message.delivery, message.why) == (Delivery.DELIVERED, None)
 
 
-def test_a_returning_agents_topic_says_once_what_was_cancelled_meanwhile(
-    cast: Cast,
-) -> None:
+def test_a_returning_agents_topic_says_once_what_was_cancelled_meanwhile(cast: Cast) -> None:
     token = cast.connect()
     task = given(cast, token, "Build `it` @scout")
     lose(cast, token)
@@ -253,11 +213,7 @@ def test_a_returning_agents_topic_says_once_what_was_cancelled_meanwhile(
     advance(cast)
     advance(cast)
     [said] = notices(cast)
-    assert (
-        said.startswith("scout is back.")
-        and "`Build 'it' @scout`" in said
-        and "Run again" in said
-    )
+    assert said.startswith("scout is back.") and "`Build 'it' @scout`" in said and "Run again" in said
     assert task.untold_at is None and task.status == TaskStatus.CANCELLED
 
 
@@ -280,10 +236,7 @@ def test_a_topic_says_once_a_drop_that_its_agent_is_not_connected(cast: Cast) ->
     later = cast.now + timedelta(seconds=10)
     assert [cast.topic.tell_absences(cast.session, later) for _ in range(2)] == [1, 0]
     [said] = notices(cast)
-    assert (
-        said.startswith("scout is not connected.")
-        and "cancelled unless it is back by" in said
-    )
+    assert said.startswith("scout is not connected.") and "cancelled unless it is back by" in said
 
 
 def test_the_notice_of_an_agent_that_keeps_says_until_when(cast: Cast) -> None:

@@ -92,18 +92,13 @@ def test_an_attack_is_shown_as_the_text_it_is(text):
     assert "<script" not in rendered.lower()
 
 
-@given(
-    st.text(alphabet="<>\"'&[]()!`*_~|:-=#\\/ \t\n\x00ajscript@.x1éhttp", max_size=200)
-)
+@given(st.text(alphabet="<>\"'&[]()!`*_~|:-=#\\/ \t\n\x00ajscript@.x1éhttp", max_size=200))
 @settings(max_examples=300, deadline=None)
 def test_whatever_is_written_stays_harmless(text):
     assert_harmless(markup.render(text, mentions=["a", "x1"]))
 
 
-@given(
-    st.text(alphabet="<>\"'&abc`/*#{}$ \n\\=", max_size=200),
-    st.sampled_from(sorted(highlight.LANGUAGES)),
-)
+@given(st.text(alphabet="<>\"'&abc`/*#{}$ \n\\=", max_size=200), st.sampled_from(sorted(highlight.LANGUAGES)))
 @settings(max_examples=300, deadline=None)
 def test_code_keeps_every_character_in_any_language(code, language):
     shown = highlight.highlighted(code, language, until=time.thread_time() + 60)
@@ -112,16 +107,11 @@ def test_code_keeps_every_character_in_any_language(code, language):
 
 
 def test_raw_html_is_shown_as_text():
-    assert (
-        markup.render("a <b>bold</b> claim")
-        == "<p>a &lt;b&gt;bold&lt;/b&gt; claim</p>\n"
-    )
+    assert markup.render("a <b>bold</b> claim") == "<p>a &lt;b&gt;bold&lt;/b&gt; claim</p>\n"
 
 
 def test_the_usual_marks_come_out():
-    assert markup.render("**a** *b* ~~c~~ `d`") == (
-        "<p><strong>a</strong> <em>b</em> <s>c</s> <code>d</code></p>\n"
-    )
+    assert markup.render("**a** *b* ~~c~~ `d`") == ("<p><strong>a</strong> <em>b</em> <s>c</s> <code>d</code></p>\n")
     assert markup.render("- a\n- b") == "<ul>\n<li>a</li>\n<li>b</li>\n</ul>\n"
     assert '<ol start="3">' in markup.render("3. a")
     assert markup.render("> a") == "<blockquote>\n<p>a</p>\n</blockquote>\n"
@@ -132,19 +122,13 @@ def test_a_persons_line_break_stays():
 
 
 def test_a_heading_is_a_bold_paragraph_since_the_page_has_its_own():
-    assert (
-        markup.render("# Result\n\ntext")
-        == '<p class="heading">Result</p>\n<p>text</p>\n'
-    )
+    assert markup.render("# Result\n\ntext") == '<p class="heading">Result</p>\n<p>text</p>\n'
 
 
 def test_a_table_scrolls_in_its_own_box_and_aligns_by_class():
     rendered = markup.render("| a | b |\n|--:|:-:|\n| 1 | 2 |")
     assert rendered.startswith('<div class="wide" tabindex="0"><table>')
-    assert (
-        '<td class="right">1</td>' in rendered
-        and '<td class="center">2</td>' in rendered
-    )
+    assert '<td class="right">1</td>' in rendered and '<td class="center">2</td>' in rendered
     assert "style" not in rendered
 
 
@@ -160,34 +144,21 @@ def test_a_table_scrolls_in_its_own_box_and_aligns_by_class():
 def test_a_bare_address_is_a_link_and_the_sentence_ends_behind_it(text, address, rest):
     rendered = markup.render(text)
     shown = html.escape(address)
-    assert (
-        f'<a href="{shown}" rel="nofollow noopener noreferrer">{shown}</a>' in rendered
-    )
+    assert f'<a href="{shown}" rel="nofollow noopener noreferrer">{shown}</a>' in rendered
     assert Reader(rendered).text.strip().endswith(address + rest)
 
 
 def test_every_link_says_nothing_of_us_to_where_it_leads():
-    rendered = markup.render(
-        '[a](https://e.example "title") <https://f.example> me@e.example <me@e.example>'
-    )
-    assert (
-        rendered.count("<a ")
-        == rendered.count('rel="nofollow noopener noreferrer"')
-        == 3
-    )
+    rendered = markup.render('[a](https://e.example "title") <https://f.example> me@e.example <me@e.example>')
+    assert rendered.count("<a ") == rendered.count('rel="nofollow noopener noreferrer"') == 3
     assert 'href="mailto:me@e.example"' in rendered
     assert "title" not in rendered
 
 
 def test_a_picture_is_a_link_so_that_nobody_learns_who_reads():
-    rendered = markup.render(
-        "![a **chart**](https://e.example/x.png) ![](https://e.example/y.png)"
-    )
+    rendered = markup.render("![a **chart**](https://e.example/x.png) ![](https://e.example/y.png)")
     assert "<img" not in rendered
-    assert (
-        '<a href="https://e.example/x.png" rel="nofollow noopener noreferrer">a **chart**</a>'
-        in rendered
-    )
+    assert '<a href="https://e.example/x.png" rel="nofollow noopener noreferrer">a **chart**</a>' in rendered
     assert ">https://e.example/y.png</a>" in rendered
 
 
@@ -196,11 +167,7 @@ def test_names_that_are_called_are_marked_outside_code_and_links():
         "@scout, @Mira O. and @SCOUT's but not @scouts, a@scout, `@scout`, [@scout](https://e.example) or @bob",
         mentions=["scout", "Mira", "Mira O."],
     )
-    assert re.findall(r'<span class="mention">(.*?)</span>', rendered) == [
-        "@scout",
-        "@Mira O.",
-        "@SCOUT",
-    ]
+    assert re.findall(r'<span class="mention">(.*?)</span>', rendered) == ["@scout", "@Mira O.", "@SCOUT"]
 
 
 def test_without_names_an_at_sign_is_only_a_sign():
@@ -210,19 +177,14 @@ def test_without_names_an_at_sign_is_only_a_sign():
 
 def test_code_is_coloured_by_class_and_can_be_reached_by_keyboard():
     rendered = markup.render("```python\ndef f():\n    return 'x'  # why\n```")
-    assert rendered.startswith(
-        '<pre class="hl" tabindex="0"><code><span class="k">def</span> <span class="f">f</span>'
-    )
+    assert rendered.startswith('<pre class="hl" tabindex="0"><code><span class="k">def</span> <span class="f">f</span>')
     assert '<span class="c"># why</span>' in rendered
     assert "style" not in rendered
 
 
 def test_code_of_an_unknown_language_stays_plain():
     for fence in ("```\n<x>\n```", "```brainfuck\n<x>\n```", "    <x>\n"):
-        assert (
-            markup.render(fence)
-            == '<pre class="hl" tabindex="0"><code>&lt;x&gt;\n</code></pre>\n'
-        )
+        assert markup.render(fence) == '<pre class="hl" tabindex="0"><code>&lt;x&gt;\n</code></pre>\n'
 
 
 def test_colours_end_after_twenty_kilobytes_of_code():
@@ -236,9 +198,7 @@ def test_colours_end_after_twenty_kilobytes_of_code():
 def test_colours_end_when_the_time_for_them_is_used_up():
     code = "return 1\n" * 100
     assert highlight.highlighted(code, "python", until=time.thread_time() - 1) == code
-    assert "<span" in highlight.highlighted(
-        code, "python", until=time.thread_time() + 60
-    )
+    assert "<span" in highlight.highlighted(code, "python", until=time.thread_time() + 60)
 
 
 def test_longer_text_is_shown_as_it_was_written():
@@ -248,24 +208,7 @@ def test_longer_text_is_shown_as_it_was_written():
 
 
 @pytest.mark.parametrize(
-    "sign",
-    [
-        ">",
-        "[",
-        "![",
-        "*",
-        "_",
-        "`",
-        "~",
-        "- ",
-        "> - ",
-        "|",
-        "<",
-        "&",
-        "\\",
-        "a\n",
-        "*a **b ",
-    ],
+    "sign", [">", "[", "![", "*", "_", "`", "~", "- ", "> - ", "|", "<", "&", "\\", "a\n", "*a **b "]
 )
 def test_ten_thousand_of_any_sign_lose_nothing_and_stay_small(sign):
     text = sign * 10_001 + "end"
@@ -277,11 +220,7 @@ def test_ten_thousand_of_any_sign_lose_nothing_and_stay_small(sign):
 
 def test_more_signs_than_anybody_writes_are_not_even_parsed(monkeypatch):
     monkeypatch.setattr(markup, "_markdown", None)
-    for costly in (
-        "[" * 10_001,
-        "|" * 101 + "\n" + "|a\n" * 200,
-        ">" * 5 + "*\n" * 5_001,
-    ):
+    for costly in ("[" * 10_001, "|" * 101 + "\n" + "|a\n" * 200, ">" * 5 + "*\n" * 5_001):
         assert markup.render(costly).startswith('<div class="plain">')
 
 
@@ -292,9 +231,7 @@ def test_deep_quotes_and_lists_lose_no_word():
 
 
 def test_reference_links_cannot_multiply_a_long_address():
-    rendered = markup.render(
-        "[a]: https://e.example/" + "x" * 10_000 + "\n\n" + "[a] " * 2_000
-    )
+    rendered = markup.render("[a]: https://e.example/" + "x" * 10_000 + "\n\n" + "[a] " * 2_000)
     assert len(rendered) < 50_000
 
 

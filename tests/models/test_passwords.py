@@ -22,19 +22,14 @@ def test_a_password_is_verified_against_its_own_hash_only():
 
 
 def test_two_hashes_of_one_password_differ_and_do_not_contain_it():
-    first, second = (
-        passwords.hash_password("correct horse"),
-        passwords.hash_password("correct horse"),
-    )
+    first, second = passwords.hash_password("correct horse"), passwords.hash_password("correct horse")
     assert first != second
     assert "correct" not in first
     assert first.startswith("$argon2id$")
 
 
 def test_a_letter_written_as_two_characters_is_the_same_password():
-    assert passwords.verify(
-        passwords.hash_password("caf\u00e9 au lait"), "cafe\u0301 au lait"
-    )
+    assert passwords.verify(passwords.hash_password("caf\u00e9 au lait"), "cafe\u0301 au lait")
 
 
 def test_an_unknown_account_costs_one_full_verification_and_is_refused(monkeypatch):
@@ -63,9 +58,7 @@ def test_a_password_beyond_the_bound_is_refused_before_any_work(monkeypatch):
 
 def test_only_other_parameters_ask_for_a_new_hash():
     assert not passwords.needs_rehash(passwords.hash_password("correct horse"))
-    assert passwords.needs_rehash(
-        argon2.PasswordHasher(time_cost=1, memory_cost=8_192).hash("correct horse")
-    )
+    assert passwords.needs_rehash(argon2.PasswordHasher(time_cost=1, memory_cost=8_192).hash("correct horse"))
 
 
 def test_nine_characters_are_too_few_and_ten_are_enough():
@@ -90,14 +83,9 @@ def test_a_secret_is_safe_in_a_url_and_never_comes_twice():
 
 
 def test_a_digest_is_the_same_every_time_and_tells_secrets_apart():
-    assert (
-        passwords.digest("abc")
-        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    )
+    assert passwords.digest("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert passwords.digest("abd") != passwords.digest("abc")
 
 
 def test_text_with_a_lone_surrogate_is_only_a_wrong_password():
-    assert not passwords.verify(
-        passwords.hash_password("correct horse"), "correct \ud800horse"
-    )
+    assert not passwords.verify(passwords.hash_password("correct horse"), "correct \ud800horse")

@@ -31,32 +31,16 @@ def crowd(cast: Cast, session: Session) -> Topic:
 
 def rows_read(session: Session, query: Select) -> int:
     """How many rows of messages the database looked at to answer, those it threw away included."""
-    written = query.compile(
-        dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}
-    )
-    found = "\n".join(
-        session.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {written}"))
-    )
-    thrown = [
-        int(count)
-        for count in re.findall(
-            r"Rows Removed by (?:Filter|Index Recheck): (\d+)", found
-        )
-    ]
-    scanned = re.findall(
-        r"Scan[^\n]* on messages[^\n]*rows=([\d.]+) loops=(\d+)", found
-    )
+    written = query.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+    found = "\n".join(session.scalars(text(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {written}")))
+    thrown = [int(count) for count in re.findall(r"Rows Removed by (?:Filter|Index Recheck): (\d+)", found)]
+    scanned = re.findall(r"Scan[^\n]* on messages[^\n]*rows=([\d.]+) loops=(\d+)", found)
     return sum(thrown) + int(sum(float(rows) * int(loops) for rows, loops in scanned))
 
 
-def test_a_small_topic_costs_little_in_a_hub_full_of_messages(
-    crowd: Topic, session: Session
-) -> None:
+def test_a_small_topic_costs_little_in_a_hub_full_of_messages(crowd: Topic, session: Session) -> None:
     newest = (
-        reading.said()
-        .where(reading.earlier_in(Message, crowd.id))
-        .order_by(*reading.newest_first(Message))
-        .limit(51)
+        reading.said().where(reading.earlier_in(Message, crowd.id)).order_by(*reading.newest_first(Message)).limit(51)
     )
     assert rows_read(session, newest) < 50
 
@@ -67,22 +51,15 @@ def test_counting_what_is_new_costs_little_in_a_hub_full_of_messages(
     assert rows_read(session, overview.topics(cast.alice.id).limit(10)) < 500
 
 
-def test_a_page_of_messages_stays_within_its_topic_and_its_bounds(
-    cast: Cast, session: Session
-) -> None:
+def test_a_page_of_messages_stays_within_its_topic_and_its_bounds(cast: Cast, session: Session) -> None:
     other = Topic.create(session, cast.docs, "Other")
     ids = []
     for number in range(6):
-        ids.append(
-            Message.add(session, cast.topic.id, f"here {number}", Source.NOTICE).id
-        )
+        ids.append(Message.add(session, cast.topic.id, f"here {number}", Source.NOTICE).id)
         Message.add(session, other.id, f"there {number}", Source.NOTICE)
 
     def read(**bounds: int) -> list[int]:
-        return [
-            row.id
-            for row in reading.page_of_messages(session, cast.topic.id, 3, **bounds)
-        ]
+        return [row.id for row in reading.page_of_messages(session, cast.topic.id, 3, **bounds)]
 
     assert read() == ids[3:]
     assert read(before=ids[3]) == ids[:3]
@@ -90,25 +67,13 @@ def test_a_page_of_messages_stays_within_its_topic_and_its_bounds(
     assert read(after=ids[5]) == read(before=ids[0]) == []
 
 
-def test_a_message_continues_only_the_one_before_it_in_its_own_topic(
-    cast: Cast, session: Session
-) -> None:
+def test_a_message_continues_only_the_one_before_it_in_its_own_topic(cast: Cast, session: Session) -> None:
     other = Topic.create(session, cast.docs, "Other")
-    first = Message.add(
-        session, cast.topic.id, "one", Source.PERSON, user_id=cast.alice.id
-    )
-    elsewhere = Message.add(
-        session, other.id, "two", Source.PERSON, user_id=cast.alice.id
-    )
-    second = Message.add(
-        session, cast.topic.id, "three", Source.PERSON, user_id=cast.alice.id
-    )
-    third = Message.add(
-        session, cast.topic.id, "four", Source.PERSON, user_id=cast.bob.id
-    )
-    found = reading.messages_by_id(
-        session, [first.id, elsewhere.id, second.id, third.id]
-    )
+    first = Message.add(session, cast.topic.id, "one", Source.PERSON, user_id=cast.alice.id)
+    elsewhere = Message.add(session, other.id, "two", Source.PERSON, user_id=cast.alice.id)
+    second = Message.add(session, cast.topic.id, "three", Source.PERSON, user_id=cast.alice.id)
+    third = Message.add(session, cast.topic.id, "four", Source.PERSON, user_id=cast.bob.id)
+    found = reading.messages_by_id(session, [first.id, elsewhere.id, second.id, third.id])
     assert {id: row.continued for id, row in found.items()} == {
         first.id: False,
         elsewhere.id: False,
@@ -117,14 +82,9 @@ def test_a_message_continues_only_the_one_before_it_in_its_own_topic(
     }
 
 
-def test_what_is_new_is_counted_behind_the_mark_and_not_in_other_topics(
-    cast: Cast, session: Session
-) -> None:
+def test_what_is_new_is_counted_behind_the_mark_and_not_in_other_topics(cast: Cast, session: Session) -> None:
     other = Topic.create(session, cast.docs, "Other")
-    posted = [
-        cast.topic.post(session, cast.alice, f"line {n}", cast.now).message.id
-        for n in range(4)
-    ]
+    posted = [cast.topic.post(session, cast.alice, f"line {n}", cast.now).message.id for n in range(4)]
     other.post(session, cast.alice, "elsewhere", cast.now)
 
     def unread(user_id: int) -> dict[int, int]:

@@ -43,13 +43,7 @@ def test_a_fitting_expression_passes_the_form_and_takes_the_message(expression):
 
 
 @pytest.mark.parametrize(
-    "expression",
-    [
-        "false",
-        'message.text.contains("deploy")',
-        "topic.id == 7",
-        "agent.name != 'scout'",
-    ],
+    "expression", ["false", 'message.text.contains("deploy")', "topic.id == 7", "agent.name != 'scout'"]
 )
 def test_another_expression_passes_the_form_and_leaves_the_message(expression):
     routing.check(expression)
@@ -70,9 +64,7 @@ def test_every_refusal_ends_with_an_example_that_is_accepted():
 @pytest.mark.parametrize("name", ["all", "exists", "exists_one", "map", "filter"])
 def test_loops_are_refused_by_name(name):
     assert refusal(f"[1, 2].{name}(x, x > 0)").startswith(f"{name}() cannot be used.")
-    assert refusal(f"[1].{name} (x, [1].{name}(y, true))").startswith(
-        f"{name}() cannot be used."
-    )
+    assert refusal(f"[1].{name} (x, [1].{name}(y, true))").startswith(f"{name}() cannot be used.")
 
 
 @pytest.mark.parametrize(
@@ -109,13 +101,7 @@ def test_what_is_wrong_is_named(expression, start):
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
     sentence = refusal("sender == 1")
-    for path in (
-        "message.text",
-        "message.author_kind",
-        "topic.id",
-        "creative.name",
-        "agent.name",
-    ):
+    for path in ("message.text", "message.author_kind", "topic.id", "creative.name", "agent.name"):
         assert path in sentence
 
 
@@ -123,20 +109,12 @@ def test_length_nesting_and_calls_are_bounded():
     at_most = "true && " * 62 + "true"
     assert len(at_most) == 500
     routing.check(at_most)
-    assert refusal(at_most + " ").startswith(
-        "Use at most 500 characters; this has 501."
-    )
+    assert refusal(at_most + " ").startswith("Use at most 500 characters; this has 501.")
     routing.check("(" * 10 + "true" + ")" * 10)
-    assert refusal("(" * 11 + "true" + ")" * 11).startswith(
-        "Brackets may stand 10 deep"
-    )
-    assert refusal("[" * 11 + "1" + "]" * 11 + " == 1").startswith(
-        "Brackets may stand 10 deep"
-    )
+    assert refusal("(" * 11 + "true" + ")" * 11).startswith("Brackets may stand 10 deep")
+    assert refusal("[" * 11 + "1" + "]" * 11 + " == 1").startswith("Brackets may stand 10 deep")
     routing.check("message.text" + ".lowerAscii()" * 20 + "==''")
-    assert refusal("message.text" + ".lowerAscii()" * 21 + "==''").startswith(
-        "At most 20 calls"
-    )
+    assert refusal("message.text" + ".lowerAscii()" * 21 + "==''").startswith("At most 20 calls")
 
 
 def test_an_expression_sees_the_beginning_of_a_long_message_only():
@@ -147,16 +125,7 @@ def test_an_expression_sees_the_beginning_of_a_long_message_only():
 
 def test_nothing_that_is_allowed_makes_values_longer_or_repeats_them():
     """The cost of an expression is its length times the text: no call gives more than it was given, nothing loops."""
-    assert set(routing.CALLS) <= {
-        "contains",
-        "startsWith",
-        "endsWith",
-        "size",
-        "lowerAscii",
-        "has",
-        "int",
-        "string",
-    }
+    assert set(routing.CALLS) <= {"contains", "startsWith", "endsWith", "size", "lowerAscii", "has", "int", "string"}
     for sign in "+*?{}/-":
         assert refusal(f"1 {sign} 1").startswith(f"The sign {sign} cannot be used.")
 
@@ -169,13 +138,9 @@ def test_a_failure_takes_nothing_and_is_logged_by_id_without_texts(caplog):
     assert "Deploy" not in str(record.__dict__) and "% 2" not in str(record.__dict__)
 
 
-@pytest.mark.parametrize(
-    "facts", [{}, {"message": {"text": None}}, {**FACTS, "message": {"text": "\ud800"}}]
-)
+@pytest.mark.parametrize("facts", [{}, {"message": {"text": None}}, {**FACTS, "message": {"text": "\ud800"}}])
 def test_missing_or_broken_facts_take_nothing(facts):
-    assert not routing.accepts(
-        'message.text.contains("Deploy") && topic.id == 8', facts
-    )
+    assert not routing.accepts('message.text.contains("Deploy") && topic.id == 8', facts)
 
 
 def test_letters_beyond_ascii_stay_as_they_are():

@@ -36,9 +36,7 @@ def put(cast: Cast, office: Gateway, text: str, run: str = "run-1", **more: Any)
     return RunningAnswer.put(cast.session, office.id, run, text, [], cast.now, **about)
 
 
-def test_a_run_has_one_row_with_its_latest_text_and_nudges_its_topic(
-    cast: Cast, office: Gateway
-) -> None:
+def test_a_run_has_one_row_with_its_latest_text_and_nudges_its_topic(cast: Cast, office: Gateway) -> None:
     assert put(cast, office, "Half an") == 1
     assert put(cast, office, "Half an answer") == 2
     (row,) = under_way.in_topic(cast.session, cast.topic.id)
@@ -57,30 +55,20 @@ def test_a_run_has_one_row_with_its_latest_text_and_nudges_its_topic(
     assert nudge in noted(cast.session)
 
 
-def test_the_revision_given_is_kept_unless_it_would_go_back(
-    cast: Cast, office: Gateway
-) -> None:
+def test_the_revision_given_is_kept_unless_it_would_go_back(cast: Cast, office: Gateway) -> None:
     assert put(cast, office, "a", revision=9) == 9
     assert put(cast, office, "ab", revision=17) == 17
-    assert (
-        put(cast, office, "ab c", revision=1) == 18
-    )  # another process took the run over
+    assert put(cast, office, "ab c", revision=1) == 18  # another process took the run over
 
 
-def test_runs_are_found_by_gateway_and_run_and_gone_when_over(
-    cast: Cast, office: Gateway
-) -> None:
+def test_runs_are_found_by_gateway_and_run_and_gone_when_over(cast: Cast, office: Gateway) -> None:
     put(cast, office, "one", "run-1")
     put(cast, office, "two", "run-2", agent_id=None, task_id=None)
-    found = under_way.by_runs(
-        cast.session, [(office.id, "run-1"), (office.id, "run-2"), (office.id, "run-3")]
-    )
+    found = under_way.by_runs(cast.session, [(office.id, "run-1"), (office.id, "run-2"), (office.id, "run-3")])
     assert {run: (row.text, row.agent_short) for (_, run), row in found.items()} == {
         "run-1": ("one", "scout"),
         "run-2": ("two", None),
     }
     RunningAnswer.end(cast.session, office.id, "run-1")
-    assert list(
-        under_way.by_runs(cast.session, [(office.id, "run-1"), (office.id, "run-2")])
-    ) == [(office.id, "run-2")]
+    assert list(under_way.by_runs(cast.session, [(office.id, "run-1"), (office.id, "run-2")])) == [(office.id, "run-2")]
     assert RunningAnswer.of_tasks(cast.session, [7]) == {}

@@ -1,25 +1,11 @@
 """Sealed columns: what lies in the database, which keys open it, and what is said when none does."""
 
 import pytest
-from sqlalchemy import (
-    Column,
-    Integer,
-    MetaData,
-    Table,
-    create_engine,
-    insert,
-    select,
-    text,
-)
+from sqlalchemy import Column, Integer, MetaData, Table, create_engine, insert, select, text
 
 from models import sealed
 
-things = Table(
-    "things",
-    MetaData(),
-    Column("id", Integer, primary_key=True),
-    Column("token", sealed.Sealed),
-)
+things = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("token", sealed.Sealed))
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +16,7 @@ def other_keys_stay_in_use(monkeypatch):
 
 @pytest.fixture
 def connection():
-    engine = create_engine(
-        "sqlite://"
-    )  # the type itself is tried here; Postgres stores the same text
+    engine = create_engine("sqlite://")  # the type itself is tried here; Postgres stores the same text
     things.metadata.create_all(engine)
     with engine.connect() as opened:
         yield opened
@@ -75,9 +59,7 @@ def test_a_missing_key_is_named_by_its_id():
     assert "the old key" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    "change", [lambda v: v[:-6], lambda v: v[:-1] + "é", lambda v: v[:9] + "A" * 40]
-)
+@pytest.mark.parametrize("change", [lambda v: v[:-6], lambda v: v[:-1] + "é", lambda v: v[:9] + "A" * 40])
 def test_a_changed_value_is_told_from_a_missing_key(change):
     ring = sealed.KeyRing(["the first key"])
     with pytest.raises(sealed.Damaged):
@@ -93,11 +75,7 @@ def test_an_opened_value_does_not_show_itself(connection):
 
 
 def test_each_purpose_and_each_key_gives_other_bytes():
-    made = {
-        sealed.derive(key, purpose)
-        for key in ("one", "two")
-        for purpose in ("sealing", "cookies", "id")
-    }
+    made = {sealed.derive(key, purpose) for key in ("one", "two") for purpose in ("sealing", "cookies", "id")}
     assert len(made) == 6
     assert {len(key) for key in made} == {32}
 

@@ -11,16 +11,8 @@ from tests.cast import Cast
 
 def planned(cast: Cast, *texts: str) -> tuple[Task, list[Task]]:
     """A task of scout's in these steps, let go as far as it can."""
-    message = Message.add(
-        cast.session, cast.topic.id, "All of it", Source.PERSON, user_id=cast.alice.id
-    )
-    task = cast.topic.queue_steps(
-        cast.session,
-        message,
-        cast.scout,
-        [(cast.scout, text) for text in texts],
-        "Alice",
-    )
+    message = Message.add(cast.session, cast.topic.id, "All of it", Source.PERSON, user_id=cast.alice.id)
+    task = cast.topic.queue_steps(cast.session, message, cast.scout, [(cast.scout, text) for text in texts], "Alice")
     cast.topic.advance(cast.session, cast.now)
     return task, task.steps(cast.session)
 
@@ -39,19 +31,12 @@ def delivery(cast: Cast, task: Task) -> str | None:
     return message.delivery
 
 
-def test_steps_run_one_after_the_other_and_the_last_one_ends_the_task(
-    cast: Cast,
-) -> None:
+def test_steps_run_one_after_the_other_and_the_last_one_ends_the_task(cast: Cast) -> None:
     cast.connect()
     task, steps = planned(cast, "one", "two", "three")
     for number, step in enumerate(steps):
-        assert [other.status == TaskStatus.DELEGATED for other in steps] == [
-            place == number for place in range(3)
-        ]
-        assert (
-            task.suspended_for == SuspendedFor.STEPS
-            and task.why == f"Step {number + 1} of 3 is next or under way."
-        )
+        assert [other.status == TaskStatus.DELEGATED for other in steps] == [place == number for place in range(3)]
+        assert task.suspended_for == SuspendedFor.STEPS and task.why == f"Step {number + 1} of 3 is next or under way."
         answer(cast, step)
     assert task.status == TaskStatus.DONE and delivery(cast, task) == Delivery.ANSWERED
 
@@ -63,17 +48,12 @@ def test_the_task_itself_is_given_to_nobody(cast: Cast) -> None:
     assert task.status == TaskStatus.SUSPENDED and task.sends == 0
 
 
-def test_a_step_that_is_cancelled_fails_the_task_and_ends_the_steps_behind_it(
-    cast: Cast,
-) -> None:
+def test_a_step_that_is_cancelled_fails_the_task_and_ends_the_steps_behind_it(cast: Cast) -> None:
     cast.connect()
     task, [first, second, third] = planned(cast, "one", "two", "three")
     answer(cast, first)
     cast.topic.cancel(cast.session, second, "Alice", cast.now)
-    assert (
-        task.status == TaskStatus.FAILED
-        and task.why == "Step 2 of 3 came to nothing: Cancelled by Alice."
-    )
+    assert task.status == TaskStatus.FAILED and task.why == "Step 2 of 3 came to nothing: Cancelled by Alice."
     assert (first.status, third.status) == (TaskStatus.DONE, TaskStatus.CANCELLED)
     assert delivery(cast, task) == Delivery.FAILED
 
@@ -99,9 +79,7 @@ def test_a_failed_task_goes_on_with_the_step_that_failed(cast: Cast) -> None:
     assert task.status == TaskStatus.DONE
 
 
-def test_trying_the_task_again_begins_at_the_first_step_that_is_not_done(
-    cast: Cast,
-) -> None:
+def test_trying_the_task_again_begins_at_the_first_step_that_is_not_done(cast: Cast) -> None:
     cast.connect()
     task, [first, second] = planned(cast, "one", "two")
     answer(cast, first)

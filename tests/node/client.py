@@ -25,11 +25,7 @@ class NodeClient:
         self.events: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            ["node", "cable_client.mjs"],
-            cwd=HERE,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+            ["node", "cable_client.mjs"], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -77,18 +73,14 @@ class NodeClient:
         frames = [json.loads(seen["data"]) for seen in self.heard("sent")]
         return [frame["identifier"] for frame in frames if frame["command"] == command]
 
-    def wait_for(
-        self, event: str, *, times: int = 1, seconds: float = 10.0, **fields: Any
-    ) -> dict[str, Any]:
+    def wait_for(self, event: str, *, times: int = 1, seconds: float = 10.0, **fields: Any) -> dict[str, Any]:
         """The newest of at least `times` matching events; TimeoutError with all that was heard."""
         until = time.monotonic() + seconds
         with self._changed:
             while len(matching := self.heard(event, **fields)) < times:
                 left = until - time.monotonic()
                 if left <= 0:
-                    raise TimeoutError(
-                        f"Waited {seconds:g} s for {times} x {event} {fields}. Heard: {self.events}"
-                    )
+                    raise TimeoutError(f"Waited {seconds:g} s for {times} x {event} {fields}. Heard: {self.events}")
                 self._changed.wait(left)
             return matching[-1]
 
@@ -129,13 +121,7 @@ def install() -> None:
     with _alone():
         if stamp.exists() and stamp.read_text() == digest:
             return
-        done = subprocess.run(
-            ["npm", "ci", "--ignore-scripts"],
-            cwd=HERE,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        done = subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=HERE, capture_output=True, text=True, timeout=300)
         if done.returncode:
             raise RuntimeError(f"npm ci failed in tests/node: {done.stderr.strip()}")
         stamp.write_text(digest)

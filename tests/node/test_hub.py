@@ -18,9 +18,7 @@ pytestmark = pytest.mark.node
 def node(running: RunningHub, alice: Alice) -> Iterator[NodeClient]:
     """A client that connects as Alice."""
     with NodeClient() as client:
-        client.connect(
-            f"ws://127.0.0.1:{running.port}/cable?token={alice.token}", running.url
-        )
+        client.connect(f"ws://127.0.0.1:{running.port}/cable?token={alice.token}", running.url)
         yield client
 
 
@@ -37,9 +35,7 @@ def wait_for_text(node: NodeClient, name: str, text: str) -> None:
         times += 1
 
 
-def test_an_open_page_hears_question_and_answer(
-    running: RunningHub, alice: Alice, node: NodeClient
-) -> None:
+def test_an_open_page_hears_question_and_answer(running: RunningHub, alice: Alice, node: NodeClient) -> None:
     scout = PlaygroundAgent(running.url, alice.token, "node", "laptop")
     scout.start()
     topic = alice.topic("Heard", scout.agent_id)
@@ -51,9 +47,7 @@ def test_an_open_page_hears_question_and_answer(
     scout.stop()
 
 
-def test_a_dropped_client_subscribes_again_and_hears_what_comes_then(
-    alice: Alice, node: NodeClient
-) -> None:
+def test_a_dropped_client_subscribes_again_and_hears_what_comes_then(alice: Alice, node: NodeClient) -> None:
     topic = alice.topic("Dropped")
     node.subscribe("page", **page(topic))
     node.wait_for("connected", name="page")
@@ -71,11 +65,7 @@ def test_identifiers_come_back_byte_for_byte(alice: Alice, node: NodeClient) -> 
     odd = {**page(alice.topic("Odd")), "note": 'é "quoted" / <b> \u2028'}
     node.subscribe("odd", **odd)
     node.wait_for("connected", name="odd")
-    [confirmed] = [
-        json.loads(seen["data"])
-        for seen in node.heard("frame")
-        if "confirm_subscription" in seen["data"]
-    ]
+    [confirmed] = [json.loads(seen["data"]) for seen in node.heard("frame") if "confirm_subscription" in seen["data"]]
     assert confirmed["identifier"] == node.sent("subscribe")[0]
 
 
@@ -95,13 +85,9 @@ def test_a_page_that_is_left_is_silent(alice: Alice, node: NodeClient) -> None:
     assert not any("unheard" in seen["data"] for seen in node.heard("frame")[before:])
 
 
-def test_what_is_not_hers_is_rejected_and_the_rest_goes_on(
-    alice: Alice, running: RunningHub, node: NodeClient
-) -> None:
+def test_what_is_not_hers_is_rejected_and_the_rest_goes_on(alice: Alice, running: RunningHub, node: NodeClient) -> None:
     _, token = person(f"mallory-{running.port}@example.org", "Mallory")
-    status, theirs = running.request(
-        "POST", "/api/v1/topics", {"name": "Secret"}, token
-    )
+    status, theirs = running.request("POST", "/api/v1/topics", {"name": "Secret"}, token)
     assert status == 201
     node.subscribe("secret", **page(theirs["id"]))
     node.subscribe("nowhere", channel="Switchyard::NoSuchChannel")
@@ -111,17 +97,10 @@ def test_what_is_not_hers_is_rejected_and_the_rest_goes_on(
     node.wait_for("connected", name="page")
 
 
-def test_an_agent_hears_its_dispatch_as_an_object(
-    running: RunningHub, alice: Alice, node: NodeClient
-) -> None:
+def test_an_agent_hears_its_dispatch_as_an_object(running: RunningHub, alice: Alice, node: NodeClient) -> None:
     names = {"agent_name": "npm", "session_id": "here", "name": "npm-here"}
     _, agent = running.request("POST", "/api/v1/agent/register", names, alice.token)
-    node.subscribe(
-        "agent",
-        channel="Collavre::AgentChannel",
-        agent_id=agent["agent_id"],
-        session_id="here",
-    )
+    node.subscribe("agent", channel="Collavre::AgentChannel", agent_id=agent["agent_id"], session_id="here")
     node.wait_for("connected", name="agent")
     alice.post(agent["topic_id"], "hello npm")
     dispatch = node.wait_for("received", name="agent")["message"]
@@ -137,15 +116,11 @@ def test_a_wrong_token_is_told_to_stay_away(running: RunningHub) -> None:
         client.subscribe("page", **page(1))
         client.wait_for("disconnected", name="page", willAttemptReconnect=False)
         frames = [json.loads(seen["data"]) for seen in client.heard("frame")]
-    assert frames == [
-        {"type": "disconnect", "reason": "unauthorized", "reconnect": False}
-    ]
+    assert frames == [{"type": "disconnect", "reason": "unauthorized", "reconnect": False}]
 
 
 @pytest.mark.slow
-def test_a_client_comes_back_by_itself_after_a_restart(
-    running: RunningHub, alice: Alice, node: NodeClient
-) -> None:
+def test_a_client_comes_back_by_itself_after_a_restart(running: RunningHub, alice: Alice, node: NodeClient) -> None:
     topic = alice.topic("Restarted")
     node.subscribe("page", **page(topic))
     node.wait_for("connected", name="page")

@@ -44,9 +44,7 @@ def test_it_hands_on_what_it_receives(hub: ScriptedHub, node: NodeClient) -> Non
     assert node.received("page") == [{"html": "<p>né</p>"}]
 
 
-def test_it_drops_comes_back_and_subscribes_again(
-    hub: ScriptedHub, node: NodeClient
-) -> None:
+def test_it_drops_comes_back_and_subscribes_again(hub: ScriptedHub, node: NodeClient) -> None:
     node.drop()
     node.wait_for("disconnected", name="page", willAttemptReconnect=True)
     node.come_to_front()

@@ -22,9 +22,7 @@ def make_site(gate: Gate | None = None) -> Flask:
     site, gate = Flask(__name__), gate or Gate()
     site.add_url_rule("/", view_func=lambda: "hello", endpoint="home")
     site.add_url_rule("/large", view_func=lambda: b"x" * 20_000_000, endpoint="large")
-    site.add_url_rule(
-        "/echo", view_func=lambda: request.get_data(), endpoint="echo", methods=["POST"]
-    )
+    site.add_url_rule("/echo", view_func=lambda: request.get_data(), endpoint="echo", methods=["POST"])
 
     @site.get("/slow")
     def slow() -> str:

@@ -85,18 +85,14 @@ def rewrite(file: Path, **changes: object) -> None:
     """Change what the archive says of itself."""
     with zipfile.ZipFile(file) as old:
         parts = {name: old.read(name) for name in old.namelist()}
-    parts["manifest.json"] = json.dumps(
-        json.loads(parts["manifest.json"]) | changes
-    ).encode()
+    parts["manifest.json"] = json.dumps(json.loads(parts["manifest.json"]) | changes).encode()
     with zipfile.ZipFile(file, "w") as new:
         for name, data in parts.items():
             new.writestr(name, data)
 
 
 def tables(url: str) -> list[tuple]:
-    return run(
-        url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1"
-    )
+    return run(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
 
 
 def test_what_was_backed_up_comes_back_whole(hub, archive, blank):
@@ -115,17 +111,12 @@ def test_the_archive_says_what_it_is_and_is_private(hub, archive):
         assert set(opened.namelist()) == {"manifest.json", "database.dump"}
     assert manifest["schema"] == schema.newest()
     assert manifest["key_ids"] == IDS
-    assert (
-        manifest["server"] // 10000
-        == int(run(hub, "SHOW server_version_num")[0][0]) // 10000
-    )
+    assert manifest["server"] // 10000 == int(run(hub, "SHOW server_version_num")[0][0]) // 10000
     assert manifest["created_at"].endswith("Z")
     assert archive.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_key_goes_along_only_when_asked_and_comes_back_when_needed(
-    hub, blank, tmp_path
-):
+def test_the_key_goes_along_only_when_asked_and_comes_back_when_needed(hub, blank, tmp_path):
     file = tmp_path / "with-key.zip"
     backup(hub, file, IDS, KEY)
     assert file.stat().st_mode & 0o777 == 0o600
@@ -134,9 +125,7 @@ def test_the_key_goes_along_only_when_asked_and_comes_back_when_needed(
     assert restored.manifest.key_ids == IDS
 
 
-def test_an_empty_but_migrated_hub_is_replaced_with_what_a_newer_schema_left(
-    archive, blank, monkeypatch
-):
+def test_an_empty_but_migrated_hub_is_replaced_with_what_a_newer_schema_left(archive, blank, monkeypatch):
     migrate(blank)
     run(blank, "CREATE TABLE of_a_newer_schema (id int)")
     newer = MetaData()
@@ -168,9 +157,7 @@ def test_an_older_server_is_refused(archive, blank):
 
 
 def test_a_missing_key_is_refused_by_its_id(archive, blank):
-    refused(
-        blank, archive, ["aaaaaaaa"], r"sealed with a key that is not here \(bbbbbbbb\)"
-    )
+    refused(blank, archive, ["aaaaaaaa"], r"sealed with a key that is not here \(bbbbbbbb\)")
 
 
 def test_a_newer_schema_is_refused(archive, blank):
@@ -245,9 +232,7 @@ def test_a_database_without_a_hub_is_not_backed_up(blank, tmp_path):
 
 def test_without_the_programs_it_says_what_to_install(hub, tmp_path, monkeypatch):
     monkeypatch.setattr(binaries, "clients", lambda at_least: None)
-    with pytest.raises(
-        BackupError, match=r"No pg_dump of version \d+ or newer is here"
-    ):
+    with pytest.raises(BackupError, match=r"No pg_dump of version \d+ or newer is here"):
         backup(hub, tmp_path / "file", IDS)
 
 
@@ -263,10 +248,7 @@ def test_a_setting_that_older_servers_do_not_know_is_left_out():
     data = b"COPY t FROM stdin;\nSET transaction_timeout = 0;\n\\.\n"
     target = io.BytesIO()
     postgres_tools._pass_on(io.BytesIO(script + data), target)
-    assert (
-        target.getvalue()
-        == script.replace(b"SET transaction_timeout = 0;\n", b"") + data
-    )
+    assert target.getvalue() == script.replace(b"SET transaction_timeout = 0;\n", b"") + data
 
 
 def test_no_password_is_on_a_command_line(hub, tmp_path, monkeypatch):
@@ -279,10 +261,6 @@ def test_no_password_is_on_a_command_line(hub, tmp_path, monkeypatch):
 
     monkeypatch.setattr(postgres_tools.subprocess, "Popen", noting)
     password = make_url(hub).password or "hidden"
-    backup(
-        make_url(hub).set(password=password).render_as_string(hide_password=False),
-        tmp_path / "file",
-        IDS,
-    )
+    backup(make_url(hub).set(password=password).render_as_string(hide_password=False), tmp_path / "file", IDS)
     assert os.path.basename(commands[0][0]) == "pg_dump"
     assert not any(password in word for command in commands for word in command)

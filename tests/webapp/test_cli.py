@@ -40,23 +40,11 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 def command(database_url: str, tmp_path: Path) -> Command:
     """Runs `switchyard ...` in another folder, on this module's database unless a setting says otherwise."""
 
-    def run(
-        *arguments: str, stdin: str = "", **settings: str
-    ) -> subprocess.CompletedProcess[str]:
-        given = {
-            "DATABASE_URL": database_url,
-            "DATA_DIR": str(tmp_path / "data"),
-            **settings,
-        }
+    def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+        given = {"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path / "data"), **settings}
         process = [sys.executable, "-m", "webapp.cli", *arguments]
         return subprocess.run(
-            process,
-            cwd=tmp_path,
-            env=environment(**given),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
+            process, cwd=tmp_path, env=environment(**given), input=stdin, capture_output=True, text=True, check=False
         )
 
     return run
@@ -84,15 +72,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
 
 def environment(**settings: str) -> dict[str, str]:
     """Ours without settings, and these."""
-    plain = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("SWITCHYARD_")
-    }
-    return {
-        **plain,
-        **{f"SWITCHYARD_{name}": value for name, value in settings.items() if value},
-    }
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHYARD_")}
+    return {**plain, **{f"SWITCHYARD_{name}": value for name, value in settings.items() if value}}
 
 
 def sentences(done: subprocess.CompletedProcess[str], code: int) -> str:
@@ -111,14 +92,7 @@ def find(email: str) -> User:
 
 def test_user_create_prints_the_id_alone(command: Command) -> None:
     done = command(
-        "user",
-        "create",
-        "Ada@Example.org",
-        "--name",
-        "Ada",
-        "--admin",
-        "--password-stdin",
-        stdin=f"{PASSWORD}\n",
+        "user", "create", "Ada@Example.org", "--name", "Ada", "--admin", "--password-stdin", stdin=f"{PASSWORD}\n"
     )
     ada = find("ada@example.org")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{ada.id}\n", "")
@@ -129,32 +103,13 @@ def test_user_create_prints_the_id_alone(command: Command) -> None:
 def test_a_person_is_a_member_unless_a_role_is_given(command: Command) -> None:
     line = ["--name", "B", "--password-stdin"]
     command("user", "create", "ben@example.org", *line, stdin=PASSWORD)
-    command(
-        "user",
-        "create",
-        "cleo@example.org",
-        "--role",
-        "approver",
-        *line,
-        stdin=PASSWORD,
-    )
-    assert (find("ben@example.org").role, find("cleo@example.org").role) == (
-        "member",
-        "approver",
-    )
+    command("user", "create", "cleo@example.org", "--role", "approver", *line, stdin=PASSWORD)
+    assert (find("ben@example.org").role, find("cleo@example.org").role) == ("member", "approver")
 
 
 def test_the_password_is_one_line_with_its_blanks(command: Command) -> None:
     given = "  blanks at both ends  \r\nanother line\n"
-    command(
-        "user",
-        "create",
-        "dan@example.org",
-        "--name",
-        "D",
-        "--password-stdin",
-        stdin=given,
-    )
+    command("user", "create", "dan@example.org", "--name", "D", "--password-stdin", stdin=given)
     stored = find("dan@example.org").password_hash
     assert passwords.verify(stored, "  blanks at both ends  ")
 
@@ -162,40 +117,21 @@ def test_the_password_is_one_line_with_its_blanks(command: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "sentence"),
     [
-        (
-            ["nonsense", "--name", "N"],
-            PASSWORD,
-            "Give an email address such as ann@example.org.",
-        ),
+        (["nonsense", "--name", "N"], PASSWORD, "Give an email address such as ann@example.org."),
         (["e@example.org", "--name", " "], PASSWORD, "Give a name."),
-        (
-            ["e@example.org", "--name", "N"],
-            "short\n",
-            "Use at least 10 characters; this password has 5.",
-        ),
-        (
-            ["e@example.org", "--name", "N"],
-            "",
-            "Use at least 10 characters; this password has 0.",
-        ),
+        (["e@example.org", "--name", "N"], "short\n", "Use at least 10 characters; this password has 5."),
+        (["e@example.org", "--name", "N"], "", "Use at least 10 characters; this password has 0."),
     ],
 )
 def test_a_refused_account_is_a_sentence_and_exit_code_1(
     command: Command, arguments: list[str], stdin: str, sentence: str
 ) -> None:
-    assert (
-        sentences(
-            command("user", "create", *arguments, "--password-stdin", stdin=stdin), 1
-        )
-        == f"{sentence}\n"
-    )
+    assert sentences(command("user", "create", *arguments, "--password-stdin", stdin=stdin), 1) == f"{sentence}\n"
 
 
 def test_an_address_that_is_taken_is_a_sentence(command: Command) -> None:
     nora = newcomer()
-    done = command(
-        "user", "create", nora.email, "--name", "N", "--password-stdin", stdin=PASSWORD
-    )
+    done = command("user", "create", nora.email, "--name", "N", "--password-stdin", stdin=PASSWORD)
     assert sentences(done, 1) == f"{nora.email} has an account here.\n"
 
 
@@ -204,27 +140,8 @@ def test_an_address_that_is_taken_is_a_sentence(command: Command) -> None:
     [
         ["user", "create", "x@example.org", "--password-stdin"],
         ["user", "create", "x@example.org", "--name", "X"],
-        [
-            "user",
-            "create",
-            "x@example.org",
-            "--name",
-            "X",
-            "--role",
-            "king",
-            "--password-stdin",
-        ],
-        [
-            "user",
-            "create",
-            "x@example.org",
-            "--name",
-            "X",
-            "--role",
-            "viewer",
-            "--admin",
-            "--password-stdin",
-        ],
+        ["user", "create", "x@example.org", "--name", "X", "--role", "king", "--password-stdin"],
+        ["user", "create", "x@example.org", "--name", "X", "--role", "viewer", "--admin", "--password-stdin"],
         ["user", "password", "x@example.org"],
         ["user", "rename", "x@example.org"],
         ["token", "create", "x@example.org"],
@@ -234,9 +151,7 @@ def test_an_address_that_is_taken_is_a_sentence(command: Command) -> None:
         ["no-such-command"],
     ],
 )
-def test_wrong_usage_is_exit_code_2(
-    quick: Callable[..., Result], arguments: list[str]
-) -> None:
+def test_wrong_usage_is_exit_code_2(quick: Callable[..., Result], arguments: list[str]) -> None:
     done = quick(*arguments)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "Error:" in done.stderr
@@ -254,9 +169,7 @@ def test_wrong_usage_is_exit_code_2(
         ["playground", "gateway"],
     ],
 )
-def test_what_comes_later_says_so(
-    quick: Callable[..., Result], arguments: list[str]
-) -> None:
+def test_what_comes_later_says_so(quick: Callable[..., Result], arguments: list[str]) -> None:
     name = " ".join(arguments[:2]) if arguments[0] == "playground" else arguments[0]
     expected = f"switchyard {name} is not part of version {__version__}: it comes with a later one.\n"
     done = quick(*arguments)
@@ -265,13 +178,7 @@ def test_what_comes_later_says_so(
 
 def test_user_password_changes_it_and_ends_cookies(command: Command) -> None:
     nora = newcomer()
-    done = command(
-        "user",
-        "password",
-        nora.email.upper(),
-        "--password-stdin",
-        stdin="a quite new password\n",
-    )
+    done = command("user", "password", nora.email.upper(), "--password-stdin", stdin="a quite new password\n")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     changed = find(nora.email)
     assert passwords.verify(changed.password_hash, "a quite new password")
@@ -280,13 +187,8 @@ def test_user_password_changes_it_and_ends_cookies(command: Command) -> None:
 
 def test_an_unknown_person_is_a_sentence(command: Command) -> None:
     expected = "Nobody here has the address who@example.org.\n"
-    assert (
-        sentences(command("token", "create", "who@example.org", "--name", "x"), 1)
-        == expected
-    )
-    done = command(
-        "user", "password", "who@example.org", "--password-stdin", stdin=PASSWORD
-    )
+    assert sentences(command("token", "create", "who@example.org", "--name", "x"), 1) == expected
+    done = command("user", "password", "who@example.org", "--password-stdin", stdin=PASSWORD)
     assert sentences(done, 1) == expected
 
 
@@ -298,20 +200,14 @@ def test_token_create_prints_the_token_and_stores_its_hash(command: Command) -> 
     with transaction() as session:
         found = AccessToken.find(session, done.stdout, database_time(session))
         assert found is not None
-        assert (found.user_id, found.label, found.expires_at) == (
-            nora.id,
-            "laptop",
-            None,
-        )
+        assert (found.user_id, found.label, found.expires_at) == (nora.id, "laptop", None)
 
 
 @pytest.mark.parametrize("by", ["id", "public_id"])
 def test_token_revoke_takes_the_id_or_the_public_id(command: Command, by: str) -> None:
     nora = newcomer()
     with transaction() as session:
-        token, value = AccessToken.create(
-            session, nora, "laptop", database_time(session)
-        )
+        token, value = AccessToken.create(session, nora, "laptop", database_time(session))
     done = command("token", "revoke", str(getattr(token, by)))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     with transaction() as session:
@@ -320,21 +216,11 @@ def test_token_revoke_takes_the_id_or_the_public_id(command: Command, by: str) -
 
 @pytest.mark.parametrize("id", ["987654321", "99999999999999999999999", "nothing", "é"])
 def test_an_unknown_token_is_a_sentence(command: Command, id: str) -> None:
-    assert sentences(command("token", "revoke", id), 1).startswith(
-        "There is no token with this id."
-    )
+    assert sentences(command("token", "revoke", id), 1).startswith("There is no token with this id.")
 
 
 def test_unclear_settings_are_all_told_at_once(command: Command) -> None:
-    done = command(
-        "token",
-        "create",
-        "x@example.org",
-        "--name",
-        "x",
-        PORT="http",
-        GRACE_SECONDS="-1",
-    )
+    done = command("token", "create", "x@example.org", "--name", "x", PORT="http", GRACE_SECONDS="-1")
     said = sentences(done, 1).splitlines()
     assert len(said) == 2
     assert said[0].startswith("SWITCHYARD_PORT is 'http'")
@@ -348,58 +234,31 @@ def test_a_database_that_is_away_is_a_sentence(command: Command) -> None:
         assert said == "The database does not answer. Check SWITCHYARD_DATABASE_URL.\n"
 
 
-def test_migrate_fills_an_empty_database_and_prints_its_revision(
-    command: Command, empty: str
-) -> None:
+def test_migrate_fills_an_empty_database_and_prints_its_revision(command: Command, empty: str) -> None:
     for _ in range(2):
         done = command("migrate", DATABASE_URL=empty)
-        assert (done.returncode, done.stdout, done.stderr) == (
-            0,
-            f"{schema.newest()}\n",
-            "",
-        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{schema.newest()}\n", "")
 
 
-def test_a_first_account_needs_no_hub_that_ran_before(
-    command: Command, empty: str
-) -> None:
-    arguments = [
-        "user",
-        "create",
-        "first@example.org",
-        "--name",
-        "F",
-        "--admin",
-        "--password-stdin",
-    ]
+def test_a_first_account_needs_no_hub_that_ran_before(command: Command, empty: str) -> None:
+    arguments = ["user", "create", "first@example.org", "--name", "F", "--admin", "--password-stdin"]
     done = command(*arguments, stdin=PASSWORD, DATABASE_URL=empty)
     assert (done.returncode, done.stdout) == (0, "1\n")
 
 
-def test_a_schema_of_another_version_is_left_alone(
-    command: Command, empty: str
-) -> None:
+def test_a_schema_of_another_version_is_left_alone(command: Command, empty: str) -> None:
     command("migrate", DATABASE_URL=empty)
     engine = create_engine(empty)
-    for revision, words in (
-        ("0001", "an older schema (0001)"),
-        ("9999", "a newer schema (9999)"),
-    ):
+    for revision, words in (("0001", "an older schema (0001)"), ("9999", "a newer schema (9999)")):
         with engine.begin() as connection:
-            connection.execute(
-                text("UPDATE alembic_version SET version_num = :it"), {"it": revision}
-            )
+            connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
         said = sentences(command("token", "revoke", "1", DATABASE_URL=empty), 1)
         assert words in said
-    assert "a newer schema (9999)" in sentences(
-        command("migrate", DATABASE_URL=empty), 1
-    )
+    assert "a newer schema (9999)" in sentences(command("migrate", DATABASE_URL=empty), 1)
     engine.dispose()
 
 
-def test_a_backup_goes_back_into_an_empty_hub(
-    command: Command, empty: str, tmp_path: Path
-) -> None:
+def test_a_backup_goes_back_into_an_empty_hub(command: Command, empty: str, tmp_path: Path) -> None:
     nora, file = newcomer(), tmp_path / "a hub.zip"
     done = command("backup", str(file), "--with-key")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}\n", "")
@@ -407,53 +266,29 @@ def test_a_backup_goes_back_into_an_empty_hub(
     other = tmp_path / "other"
     done = command("restore", str(file), DATABASE_URL=empty, DATA_DIR=str(other))
     assert "Restart the hub." in sentences(done, 0)
-    ours, theirs = (
-        secret_key.read_or_make(tmp_path / "data"),
-        secret_key.read_or_make(other),
-    )
+    ours, theirs = secret_key.read_or_make(tmp_path / "data"), secret_key.read_or_make(other)
     assert theirs[0] == ours[0]
     assert len(theirs) == 2
-    made = command(
-        "token",
-        "create",
-        nora.email,
-        "--name",
-        "x",
-        DATABASE_URL=empty,
-        DATA_DIR=str(other),
-    )
+    made = command("token", "create", nora.email, "--name", "x", DATABASE_URL=empty, DATA_DIR=str(other))
     assert TOKEN.fullmatch(made.stdout)
-    assert "This hub is not empty" in sentences(
-        command("restore", str(file), DATABASE_URL=empty), 1
-    )
+    assert "This hub is not empty" in sentences(command("restore", str(file), DATABASE_URL=empty), 1)
 
 
-def test_a_key_that_cannot_be_kept_is_asked_for(
-    command: Command, empty: str, tmp_path: Path
-) -> None:
+def test_a_key_that_cannot_be_kept_is_asked_for(command: Command, empty: str, tmp_path: Path) -> None:
     newcomer()
     file = tmp_path / "hub.zip"
     command("backup", str(file), "--with-key")
-    said = sentences(
-        command("restore", str(file), DATABASE_URL=empty, SECRET_KEY="x" * 40), 0
-    )
+    said = sentences(command("restore", str(file), DATABASE_URL=empty, SECRET_KEY="x" * 40), 0)
     assert "SWITCHYARD_SECRET_KEY lacks" in said
     with zipfile.ZipFile(file) as archive:
         assert archive.read("secret.key").decode().strip() not in said
 
 
-def test_a_backup_without_its_key_is_refused_by_another_hub(
-    command: Command, empty: str, tmp_path: Path
-) -> None:
+def test_a_backup_without_its_key_is_refused_by_another_hub(command: Command, empty: str, tmp_path: Path) -> None:
     newcomer()
     file = tmp_path / "hub.zip"
     command("backup", str(file))
-    said = sentences(
-        command(
-            "restore", str(file), DATABASE_URL=empty, DATA_DIR=str(tmp_path / "other")
-        ),
-        1,
-    )
+    said = sentences(command("restore", str(file), DATABASE_URL=empty, DATA_DIR=str(tmp_path / "other")), 1)
     assert "sealed with a key that is not here" in said
 
 
@@ -461,23 +296,13 @@ def test_doctor_names_every_setting_and_its_source(command: Command) -> None:
     done = command("doctor", GRACE_SECONDS="12")
     assert done.returncode == 0
     lines = done.stdout.splitlines()
-    assert any(
-        line.split() == ["SWITCHYARD_GRACE_SECONDS", "12", "(environment)"]
-        for line in lines
-    )
-    assert any(
-        line.split() == ["SWITCHYARD_PORT", "8000", "(default)"] for line in lines
-    )
-    assert any(
-        line.startswith("SWITCHYARD_SECRET_KEY") and line.endswith("(file)")
-        for line in lines
-    )
+    assert any(line.split() == ["SWITCHYARD_GRACE_SECONDS", "12", "(environment)"] for line in lines)
+    assert any(line.split() == ["SWITCHYARD_PORT", "8000", "(default)"] for line in lines)
+    assert any(line.startswith("SWITCHYARD_SECRET_KEY") and line.endswith("(file)") for line in lines)
     assert f"ok   migrations: The schema is current ({schema.newest()})." in lines
 
 
-def test_doctor_for_programs_holds_no_secret(
-    command: Command, database_url: str, tmp_path: Path
-) -> None:
+def test_doctor_for_programs_holds_no_secret(command: Command, database_url: str, tmp_path: Path) -> None:
     done = command("doctor", "--json")
     report = json.loads(done.stdout)
     assert report["ok"] is True
@@ -501,16 +326,10 @@ def test_doctor_for_programs_holds_no_secret(
     [
         ({"PORT": "http"}, "settings", "SWITCHYARD_PORT is 'http'"),
         ({"PROT": "80"}, "settings", "Nobody reads SWITCHYARD_PROT."),
-        (
-            {"DATABASE_URL": "postgresql://x@127.0.0.1:1/y"},
-            "database",
-            "The database does not answer.",
-        ),
+        ({"DATABASE_URL": "postgresql://x@127.0.0.1:1/y"}, "database", "The database does not answer."),
     ],
 )
-def test_doctor_finds_what_is_wrong(
-    command: Command, settings: dict[str, str], name: str, words: str
-) -> None:
+def test_doctor_finds_what_is_wrong(command: Command, settings: dict[str, str], name: str, words: str) -> None:
     done = command("doctor", "--json", **settings)
     assert done.returncode == 1
     [wrong] = [check for check in json.loads(done.stdout)["checks"] if not check["ok"]]
@@ -523,20 +342,12 @@ def test_the_playground_agent_gets_its_own_options(command: Command) -> None:
     done = command("playground", "agent", "--help")
     assert done.returncode == 0
     assert "usage: switchyard playground agent" in done.stdout
-    assert "no token" in sentences(
-        command("playground", "agent", "--name", "scout", "--token-stdin"), 2
-    )
+    assert "no token" in sentences(command("playground", "agent", "--name", "scout", "--token-stdin"), 2)
 
 
 def test_the_commands_patch_nothing() -> None:
     loaded = "import sys; import webapp.cli; print('gevent.monkey' in sys.modules, 'wsgi' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", loaded],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"
 
 
@@ -561,22 +372,14 @@ class Served:
         """What a command beside the hub printed."""
         process = [sys.executable, "-m", "webapp.cli", *arguments]
         done = subprocess.run(
-            process,
-            env=self.environment,
-            cwd="/",
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
+            process, env=self.environment, cwd="/", input=stdin, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def status(self, path: str, token: str) -> int:
         """The status of a request with a token."""
-        request = urllib.request.Request(
-            self.url + path, headers={"Authorization": f"Bearer {token}"}
-        )
+        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {token}"})
         try:
             return urllib.request.urlopen(request, timeout=10).status
         except urllib.error.HTTPError as error:
@@ -594,66 +397,36 @@ def served(tmp_path: Path) -> Iterator[Served]:
     yield hub
     if hub.process.poll() is None:
         hub.stop()
-    place = (
-        tmp_path / "data" / "database.place"
-    )  # where root keeps what Postgres could not reach here
+    place = tmp_path / "data" / "database.place"  # where root keeps what Postgres could not reach here
     if place.exists():
         shutil.rmtree(place.read_text())
 
 
-def test_commands_work_beside_a_hub_on_its_embedded_database(
-    served: Served, tmp_path: Path
-) -> None:
+def test_commands_work_beside_a_hub_on_its_embedded_database(served: Served, tmp_path: Path) -> None:
     assert served.ready.startswith("Switchyard is ready at http://127.0.0.1:")
     assert "/set-up/" in served.link
     pid = served.process.pid
-    assert (
-        Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1].endswith(b"wsgi.py")
-    )
-    made = [
-        "user",
-        "create",
-        "ada@example.org",
-        "--name",
-        "Ada",
-        "--admin",
-        "--password-stdin",
-    ]
+    assert Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1].endswith(b"wsgi.py")
+    made = ["user", "create", "ada@example.org", "--name", "Ada", "--admin", "--password-stdin"]
     assert served.command(*made, stdin=PASSWORD) == "1"
     token = served.command("token", "create", "ada@example.org", "--name", "laptop")
     assert served.status("/api/v1/me", token) == 200
 
     agent = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "webapp.cli",
-            "playground",
-            "agent",
-            "--url",
-            served.url,
-            "--token-stdin",
-        ],
+        [sys.executable, "-m", "webapp.cli", "playground", "agent", "--url", served.url, "--token-stdin"],
         env=served.environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert (
-        agent.stdin is not None
-        and agent.stdout is not None
-        and agent.stderr is not None
-    )
+    assert agent.stdin is not None and agent.stdout is not None and agent.stderr is not None
     agent.stdin.write(token + "\n")
     agent.stdin.flush()
     assert agent.stdout.readline().strip().isdecimal()
     served.command("token", "revoke", token.split("_")[1])
     assert served.status("/api/v1/me", token) == 401
-    until(
-        lambda: "goodbye (unauthorized)" in agent.stderr.readline(),
-        "the socket of the token to end",
-    )
+    until(lambda: "goodbye (unauthorized)" in agent.stderr.readline(), "the socket of the token to end")
     agent.kill()
     agent.communicate()
     assert served.stop() == 0

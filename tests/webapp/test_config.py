@@ -28,35 +28,17 @@ def test_without_any_setting_the_hub_listens_on_this_machine_only(tmp_path):
     made = Config.from_env({"HOME": str(tmp_path)})
     assert made.data_dir == tmp_path / ".local/share/switchyard"
     assert made.database_url is None
-    assert (made.host, made.port, made.public_url) == (
-        "127.0.0.1",
-        8000,
-        "http://127.0.0.1:8000",
-    )
-    assert (made.allowed_origins, made.trusted_proxies, str(made.gateway_hosts)) == (
-        (),
-        (),
-        "",
-    )
+    assert (made.host, made.port, made.public_url) == ("127.0.0.1", 8000, "http://127.0.0.1:8000")
+    assert (made.allowed_origins, made.trusted_proxies, str(made.gateway_hosts)) == ((), (), "")
     assert (made.workers, made.on_stop) == (1, "stop")
     rules = made.rules
-    assert (rules.grace_seconds, rules.heartbeat_seconds, rules.stale_seconds) == (
-        30,
-        15,
-        45,
-    )
-    assert (
-        rules.buffer_ttl_seconds,
-        rules.slot_idle_seconds,
-        rules.idle_disconnect_seconds,
-    ) == (1800, 1800, 600)
+    assert (rules.grace_seconds, rules.heartbeat_seconds, rules.stale_seconds) == (30, 15, 45)
+    assert (rules.buffer_ttl_seconds, rules.slot_idle_seconds, rules.idle_disconnect_seconds) == (1800, 1800, 600)
     assert made.is_loopback
 
 
 def test_each_setting_knows_where_it_came_from(tmp_path):
-    made = Config.from_env(
-        {"HOME": "/tmp", "SWITCHYARD_PORT": "9000"}, argv_data_dir=str(tmp_path)
-    )
+    made = Config.from_env({"HOME": "/tmp", "SWITCHYARD_PORT": "9000"}, argv_data_dir=str(tmp_path))
     assert made.sources["SWITCHYARD_PORT"] == "environment"
     assert made.sources["SWITCHYARD_HOST"] == "default"
     assert made.sources["SWITCHYARD_SECRET_KEY"] == "file"
@@ -71,9 +53,7 @@ def test_an_empty_variable_is_as_good_as_none():
 
 
 def test_all_problems_are_told_at_once_each_by_its_name():
-    told = problems(
-        PORT="80000", HOST="no host", GRACE_SECONDS="soon", ON_STOP="maybe", WORKERS="4"
-    )
+    told = problems(PORT="80000", HOST="no host", GRACE_SECONDS="soon", ON_STOP="maybe", WORKERS="4")
     assert len(told) == 5
     assert "SWITCHYARD_PORT is '80000': use a whole number from 0 to 65535." in told
     assert "SWITCHYARD_ON_STOP is 'maybe': use stop or leave." in told
@@ -123,57 +103,37 @@ def test_an_unclear_value_is_refused_by_name(name, text):
 
 
 def test_neither_refusals_nor_repr_nor_printed_settings_show_a_secret():
-    for told in (
-        problems(DATABASE_URL="mysql://me:hunter2@h/x"),
-        problems(SECRET_KEY="hunter2"),
-    ):
+    for told in (problems(DATABASE_URL="mysql://me:hunter2@h/x"), problems(SECRET_KEY="hunter2")):
         assert "hunter2" not in str(told)
-    made = config(
-        DATABASE_URL="postgres://me:hunter2@h/x?sslpassword=hunter2",
-        SECRET_KEY="hunter2 hunter2 hunter2",
-    )
+    made = config(DATABASE_URL="postgres://me:hunter2@h/x?sslpassword=hunter2", SECRET_KEY="hunter2 hunter2 hunter2")
     assert "hunter2" not in repr(made)
     assert "hunter2" not in str(made.shown())
-    assert (
-        made.database_url == "postgresql+psycopg://me:hunter2@h/x?sslpassword=hunter2"
-    )
+    assert made.database_url == "postgresql+psycopg://me:hunter2@h/x?sslpassword=hunter2"
 
 
 def test_old_keys_follow_the_new_one():
-    assert config(
-        SECRET_KEY=" the newest key of all ,the key from last year"
-    ).secret_keys == (
+    assert config(SECRET_KEY=" the newest key of all ,the key from last year").secret_keys == (
         "the newest key of all",
         "the key from last year",
     )
 
 
 def test_names_that_nobody_reads_are_kept_to_be_told():
-    assert config(GRACE_SECOND="3", TOKEN="of the playground agent").unread == (
-        "SWITCHYARD_GRACE_SECOND",
-    )
+    assert config(GRACE_SECOND="3", TOKEN="of the playground agent").unread == ("SWITCHYARD_GRACE_SECOND",)
 
 
 def test_a_short_stale_time_brings_a_quicker_heartbeat():
     assert config(STALE_SECONDS="3").rules.heartbeat_seconds == 1
     assert config(STALE_SECONDS="90").rules.heartbeat_seconds == 15
     (sentence,) = problems(STALE_SECONDS="5", HEARTBEAT_SECONDS="5")
-    assert (
-        "SWITCHYARD_STALE_SECONDS" in sentence
-        and "SWITCHYARD_HEARTBEAT_SECONDS" in sentence
-    )
+    assert "SWITCHYARD_STALE_SECONDS" in sentence and "SWITCHYARD_HEARTBEAT_SECONDS" in sentence
 
 
 def test_the_data_folder_follows_the_users_own_setting(tmp_path, monkeypatch):
     env = {"HOME": "/tmp", "SWITCHYARD_SECRET_KEY": KEY}
-    assert Config.from_env({**env, "XDG_DATA_HOME": "/srv/data"}).data_dir == Path(
-        "/srv/data/switchyard"
-    )
+    assert Config.from_env({**env, "XDG_DATA_HOME": "/srv/data"}).data_dir == Path("/srv/data/switchyard")
     monkeypatch.chdir(tmp_path)
-    assert (
-        Config.from_env({**env, "SWITCHYARD_DATA_DIR": "./var"}).data_dir
-        == tmp_path / "var"
-    )
+    assert Config.from_env({**env, "SWITCHYARD_DATA_DIR": "./var"}).data_dir == tmp_path / "var"
 
 
 def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
@@ -182,9 +142,7 @@ def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
 
     monkeypatch.setattr(environment.pwd, "getpwuid", nobody)
     for variables in ({}, {"HOME": "/nonexistent"}):
-        with pytest.raises(
-            ConfigError, match=r"no home folder .* set SWITCHYARD_DATA_DIR"
-        ):
+        with pytest.raises(ConfigError, match=r"no home folder .* set SWITCHYARD_DATA_DIR"):
             Config.from_env(variables)
 
 
@@ -194,10 +152,7 @@ def test_the_key_is_made_once_and_only_its_owner_can_read_it(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert len(first.secret_keys[0]) >= 43
-    assert (
-        Config.from_env({"SWITCHYARD_DATA_DIR": str(tmp_path / "new")}).secret_keys
-        == first.secret_keys
-    )
+    assert Config.from_env({"SWITCHYARD_DATA_DIR": str(tmp_path / "new")}).secret_keys == first.secret_keys
     assert os.listdir(path.parent) == ["secret.key"]
 
 
@@ -234,18 +189,13 @@ def test_an_empty_key_file_is_never_written_over(tmp_path):
 
 def test_a_data_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(
-        ConfigError, match=r"secret\.key cannot be read or made .*SWITCHYARD_DATA_DIR"
-    ):
+    with pytest.raises(ConfigError, match=r"secret\.key cannot be read or made .*SWITCHYARD_DATA_DIR"):
         Config.from_env({"SWITCHYARD_DATA_DIR": str(tmp_path / "file" / "below")})
 
 
 def test_a_chosen_port_is_written_into_the_address_unless_one_was_set():
     assert config(PORT="0").listening_on(4321).public_url == "http://127.0.0.1:4321"
-    assert (
-        config(PORT="0", PUBLIC_URL="https://hub.example").listening_on(4321).public_url
-        == "https://hub.example"
-    )
+    assert config(PORT="0", PUBLIC_URL="https://hub.example").listening_on(4321).public_url == "https://hub.example"
 
 
 @pytest.mark.parametrize(
@@ -266,23 +216,13 @@ def test_the_address_is_made_from_host_and_port(host, loopback, url):
 
 def test_cookies_are_secure_when_the_public_address_is():
     assert config(PUBLIC_URL="https://hub.example/").secure_cookies
-    assert (
-        config(PUBLIC_URL="HTTPS://Hub.Example:443").public_url == "https://hub.example"
-    )
+    assert config(PUBLIC_URL="HTTPS://Hub.Example:443").public_url == "https://hub.example"
     assert not config().secure_cookies
 
 
 @pytest.mark.parametrize(
     "header",
-    [
-        "hub.example",
-        "Hub.Example:443",
-        "hub.example.",
-        "127.0.0.1:8000",
-        "127.0.0.1",
-        "localhost:8000",
-        "localhost",
-    ],
+    ["hub.example", "Hub.Example:443", "hub.example.", "127.0.0.1:8000", "127.0.0.1", "localhost:8000", "localhost"],
 )
 def test_a_request_to_one_of_our_names_is_taken(header):
     assert config(PUBLIC_URL="https://hub.example").allows_host(header)
@@ -312,11 +252,7 @@ def test_a_request_to_another_name_is_refused(header):
 
 def test_listening_everywhere_takes_any_address_but_no_foreign_name():
     made = config(HOST="0.0.0.0")
-    assert (
-        made.allows_host("192.168.1.5:8000")
-        and made.allows_host("[fe80::1]:8000")
-        and made.allows_host("localhost")
-    )
+    assert made.allows_host("192.168.1.5:8000") and made.allows_host("[fe80::1]:8000") and made.allows_host("localhost")
     assert not made.allows_host("evil.example:8000")
 
 
@@ -338,9 +274,7 @@ def test_listening_on_localhost_takes_its_addresses_too():
     ],
 )
 def test_our_own_pages_and_listed_origins_may_open_a_socket(origin):
-    assert config(
-        PUBLIC_URL="https://hub.example", ALLOWED_ORIGINS="https://other.example:8443"
-    ).allows_origin(origin)
+    assert config(PUBLIC_URL="https://hub.example", ALLOWED_ORIGINS="https://other.example:8443").allows_origin(origin)
 
 
 @pytest.mark.parametrize(
@@ -360,25 +294,16 @@ def test_our_own_pages_and_listed_origins_may_open_a_socket(origin):
     ],
 )
 def test_any_other_origin_may_not(origin):
-    allowed = config(
-        PUBLIC_URL="https://hub.example", ALLOWED_ORIGINS="https://other.example:8443"
-    )
+    allowed = config(PUBLIC_URL="https://hub.example", ALLOWED_ORIGINS="https://other.example:8443")
     assert not allowed.allows_origin(origin)
 
 
 def test_a_page_of_the_very_address_that_was_asked_may_open_a_socket():
     assert config().allows_origin("http://localhost:9000", own="http://localhost:9000")
-    assert not config().allows_origin(
-        "http://localhost:9001", own="http://localhost:9000"
-    )
+    assert not config().allows_origin("http://localhost:9001", own="http://localhost:9000")
 
 
 def test_gateway_hosts_are_found_by_name_and_by_network():
     hosts = config(GATEWAY_HOSTS="box.lan, 10.0.0.0/8, [fd00::1]").gateway_hosts
-    assert (
-        "Box.lan" in hosts
-        and "10.9.8.7" in hosts
-        and "::ffff:10.9.8.7" in hosts
-        and "fd00::1" in hosts
-    )
+    assert "Box.lan" in hosts and "10.9.8.7" in hosts and "::ffff:10.9.8.7" in hosts and "fd00::1" in hosts
     assert "11.0.0.1" not in hosts and "other.lan" not in hosts

@@ -18,9 +18,7 @@ from webapp.cable import payloads
 TOKEN = re.compile(r'<input type="hidden" name="csrf_token" value="[^"]+">')
 TEMPLATES = re.compile(r"(?s)<template>(.*?)</template>")
 # The one thing that goes on between two renderings.
-TICKING = re.compile(
-    r'(data-mode="(?:span|seen|left|deadline|ago)"[^>]*>)[^<]*|stroke-dasharray="\d+ 100"'
-)
+TICKING = re.compile(r'(data-mode="(?:span|seen|left|deadline|ago)"[^>]*>)[^<]*|stroke-dasharray="\d+ 100"')
 
 
 def pushed(stream: str) -> list[str]:
@@ -45,18 +43,12 @@ def log(stage: Stage) -> str:
 
 
 def test_a_message_is_pushed_as_the_page_shows_it(stage: Stage) -> None:
-    first, second = (
-        stage.post("**One** of two").message.id,
-        stage.post("and `two`").message.id,
-    )
+    first, second = stage.post("**One** of two").message.id, stage.post("and `two`").message.id
     page = log(stage)
     for id in (first, second):
         [article] = pushed(fragments.message(heard("message", message=id)))
         assert without_delivery(article) in without_delivery(page), id
-    assert (
-        "data-continued"
-        in pushed(fragments.message(heard("message", message=second)))[0]
-    )
+    assert "data-continued" in pushed(fragments.message(heard("message", message=second)))[0]
 
 
 def without_delivery(text: str) -> str:
@@ -72,9 +64,7 @@ def test_work_is_pushed_as_the_page_shows_it_in_every_state(stage: Stage) -> Non
     check(stage, task)
     stage.disconnect(token)
     check(stage, task)
-    stage.end(
-        task, TaskStatus.CANCELLED, "scout dropped and did not come back in time."
-    )
+    stage.end(task, TaskStatus.CANCELLED, "scout dropped and did not come back in time.")
     check(stage, task)
 
 
@@ -91,10 +81,7 @@ def test_work_that_is_over_is_taken_away(stage: Stage) -> None:
     stage.connect()
     stage.answer(task, "Because.")
     stream = fragments.work(heard("task", task=task))
-    assert (
-        f'<turbo-stream action="remove" target="task-{task}-on-rail"></turbo-stream>'
-        in stream
-    )
+    assert f'<turbo-stream action="remove" target="task-{task}-on-rail"></turbo-stream>' in stream
     assert "append" not in stream
     stage.away()
 
@@ -108,9 +95,7 @@ def test_merged_work_stands_below_its_last_message_alone(stage: Stage) -> None:
     assert stream.count(f'id="task-{task}-on-rail"') == 1
     assert f'data-message="{second.message.id}"' in stream
     page = log(stage)
-    assert page.index(f'id="message-{second.message.id}"') < page.index(
-        f'id="task-{task}-on-rail"'
-    )
+    assert page.index(f'id="message-{second.message.id}"') < page.index(f'id="task-{task}-on-rail"')
 
 
 def test_what_is_pushed_carries_nobodys_token(stage: Stage) -> None:
@@ -122,19 +107,12 @@ def test_what_is_pushed_carries_nobodys_token(stage: Stage) -> None:
 
 def test_a_batch_gives_each_task_its_own_messages(stage: Stage) -> None:
     stage.away()
-    here, there = (
-        stage.post("Here"),
-        stage.post("There", topic_id=stage.topic("Other", stage.scout_id)),
-    )
+    here, there = stage.post("Here"), stage.post("There", topic_id=stage.topic("Other", stage.scout_id))
     nudges: Sequence[Broadcast] = [
-        Broadcast("topic:1", "task", {"task": posted.tasks[0].id})
-        for posted in (here, there)
+        Broadcast("topic:1", "task", {"task": posted.tasks[0].id}) for posted in (here, there)
     ]
     one, other = (fragments.work(found) for found in payloads.read_tasks(nudges))
-    assert (
-        f"delivery-{here.message.id}" in one
-        and f"delivery-{there.message.id}" not in one
-    )
+    assert f"delivery-{here.message.id}" in one and f"delivery-{there.message.id}" not in one
     assert f"delivery-{there.message.id}" in other
 
 

@@ -39,24 +39,16 @@ def lines(stream: io.StringIO) -> list[dict]:
 
 
 def test_an_event_is_one_json_line_with_time_level_name_and_ids(written):
-    structlog.get_logger("webapp.cable").info(
-        "agent subscribed", agent=5, session="s\n1"
-    )
+    structlog.get_logger("webapp.cable").info("agent subscribed", agent=5, session="s\n1")
     (line,) = lines(written)
     assert list(line) == ["at", "level", "logger", "event", "agent", "session"]
     assert line["at"].endswith("Z")
-    assert (line["level"], line["logger"], line["event"]) == (
-        "info",
-        "webapp.cable",
-        "agent subscribed",
-    )
+    assert (line["level"], line["logger"], line["event"]) == ("info", "webapp.cable", "agent subscribed")
     assert (line["agent"], line["session"]) == (5, "s\n1")
 
 
 def test_the_models_and_libraries_speak_through_the_same_pipe(written):
-    logging.getLogger("models.task").warning(
-        "task %s given up", 7, extra={"agent": 5, "token": "tok-123"}
-    )
+    logging.getLogger("models.task").warning("task %s given up", 7, extra={"agent": 5, "token": "tok-123"})
     (line,) = lines(written)
     assert (line["logger"], line["event"], line["agent"], line["token"]) == (
         "models.task",
@@ -89,15 +81,10 @@ def test_a_traceback_stays_in_the_line_of_its_event(written):
 def test_chatter_of_libraries_is_left_out_and_their_warnings_are_not(written):
     logging.getLogger("apscheduler.executors.default").info("Running job")
     logging.getLogger("sqlalchemy.pool").warning("pool is full")
-    logging.getLogger("alembic.runtime.migration").info(
-        "Will assume transactional DDL."
-    )
+    logging.getLogger("alembic.runtime.migration").info("Will assume transactional DDL.")
     logging.getLogger("models.schema").info("schema upgraded")
     structlog.get_logger("webapp").debug("not now")
-    assert [line["event"] for line in lines(written)] == [
-        "pool is full",
-        "schema upgraded",
-    ]
+    assert [line["event"] for line in lines(written)] == ["pool is full", "schema upgraded"]
 
 
 def test_a_python_warning_is_an_event(written):
@@ -122,9 +109,7 @@ def test_a_python_warning_is_an_event(written):
     ],
 )
 def test_what_is_named_like_a_secret_is_masked_at_any_depth(written, name):
-    structlog.get_logger().info(
-        "x", **{name: "hunter2"}, inside={"deep": [{name: ["hunter2"]}]}
-    )
+    structlog.get_logger().info("x", **{name: "hunter2"}, inside={"deep": [{name: ["hunter2"]}]})
     assert "hunter2" not in written.getvalue()
     assert written.getvalue().count("[masked]") == 2
 
@@ -153,14 +138,7 @@ def test_secrets_in_the_midst_of_a_text_are_masked(written, text):
 
 
 def test_ids_counts_and_plain_words_are_left_alone(written):
-    fields = {
-        "token_id": "t7",
-        "has_token": True,
-        "tokens": 3,
-        "why": "scout is away",
-        "url": "http://h/x",
-        "n": None,
-    }
+    fields = {"token_id": "t7", "has_token": True, "tokens": 3, "why": "scout is away", "url": "http://h/x", "n": None}
     structlog.get_logger().info("which one?", **fields)
     (line,) = lines(written)
     assert {name: line[name] for name in fields} == {**fields, "has_token": True}
@@ -170,9 +148,7 @@ def test_ids_counts_and_plain_words_are_left_alone(written):
 def test_on_a_terminal_a_value_cannot_begin_a_line_or_move_the_cursor():
     stream = Terminal()
     logs.set_up(stream)
-    structlog.get_logger("webapp").warning(
-        "refused", name="a\x1b[2J\nscout\r\u2028b", token="hunter2"
-    )
+    structlog.get_logger("webapp").warning("refused", name="a\x1b[2J\nscout\r\u2028b", token="hunter2")
     assert len(stream.getvalue().splitlines()) == 1
     assert "a?[2J?scout??b" in stream.getvalue()
     assert "hunter2" not in stream.getvalue()

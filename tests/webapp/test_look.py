@@ -31,9 +31,7 @@ GROUNDS = {
     "off": ("paper", "surface"),
 }
 EDGES = ("surface", "paper", "mark-wash")
-PAIRS = [
-    (text, ground, TEXT) for text, grounds in GROUNDS.items() for ground in grounds
-]
+PAIRS = [(text, ground, TEXT) for text, grounds in GROUNDS.items() for ground in grounds]
 PAIRS += [("edge", ground, GLYPH) for ground in EDGES]
 
 
@@ -46,9 +44,7 @@ def tokens(theme: str) -> dict[str, str]:
 def luminance(colour: str) -> float:
     """Relative luminance, WCAG 2.2."""
     channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
-    )
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
@@ -60,9 +56,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize(("text", "ground", "least"), PAIRS)
-def test_every_text_can_be_read_on_its_ground(
-    theme: str, text: str, ground: str, least: float
-) -> None:
+def test_every_text_can_be_read_on_its_ground(theme: str, text: str, ground: str, least: float) -> None:
     colours = tokens(theme)
     assert contrast(colours[text], colours[ground]) >= least
 
@@ -75,9 +69,7 @@ def test_the_contrast_we_compute_is_the_one_the_design_names() -> None:
 
 def test_components_name_roles_and_never_colours() -> None:
     below = CSS.split("/* ---- base", 1)[1]
-    colours = re.findall(
-        r"#[0-9a-fA-F]{3,8}\b|\boklch\(|\bhsl\(|\brgb\((?!0 0 0 / \.14\))", below
-    )
+    colours = re.findall(r"#[0-9a-fA-F]{3,8}\b|\boklch\(|\bhsl\(|\brgb\((?!0 0 0 / \.14\))", below)
     assert colours == []
 
 
@@ -94,21 +86,14 @@ def test_shadows_are_only_under_open_menus() -> None:
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
 def test_no_template_carries_style_or_script(template: pathlib.Path) -> None:
     source = re.sub(r"\{#.*?#\}", "", template.read_text(encoding="utf-8"), flags=re.S)
-    assert not re.search(
-        r"\sstyle\s*=|<style|\son[a-z]+\s*=\s*[\"']|javascript:", source
-    )
+    assert not re.search(r"\sstyle\s*=|<style|\son[a-z]+\s*=\s*[\"']|javascript:", source)
     scripts = re.findall(r"<script[^>]*>(.*?)</script>", source, flags=re.S)
     assert all(inside == "" for inside in scripts)
     assert all("src=" in opening for opening in re.findall(r"<script[^>]*>", source))
 
 
 def test_every_icon_in_the_templates_is_in_the_sprite() -> None:
-    sprite = set(
-        re.findall(
-            r'<symbol id="([\w-]+)"',
-            (ROOT / "static" / "icons.svg").read_text(encoding="utf-8"),
-        )
-    )
+    sprite = set(re.findall(r'<symbol id="([\w-]+)"', (ROOT / "static" / "icons.svg").read_text(encoding="utf-8")))
     html = "".join(rendered().values())
     used = set(re.findall(r"/static/icons\.svg#([\w-]+)", html))
     assert len(used) > 20
@@ -119,10 +104,7 @@ def test_what_the_pages_point_at_in_static_exists() -> None:
     named = set(re.findall(r'"/static/([^"#]+)', "".join(rendered().values()) + CSS))
     scripts = list((ROOT / "static").glob("*.js"))
     for script in scripts:
-        named |= {
-            path.removeprefix("./")
-            for path in re.findall(r'(?:from|import) "(\./[^"]+)"', script.read_text())
-        }
+        named |= {path.removeprefix("./") for path in re.findall(r'(?:from|import) "(\./[^"]+)"', script.read_text())}
     assert len(named) > 12
     assert [path for path in named if not (ROOT / "static" / path).is_file()] == []
 
@@ -135,10 +117,7 @@ def test_no_vendored_file_asks_for_a_source_map() -> None:
 def test_vendored_files_are_what_their_table_says() -> None:
     table = (ROOT / "static" / "vendor" / "README.md").read_text(encoding="utf-8")
     for name in ("turbo.js", "actioncable.js"):
-        assert (
-            hashlib.sha256((ROOT / "static" / "vendor" / name).read_bytes()).hexdigest()
-            in table
-        )
+        assert hashlib.sha256((ROOT / "static" / "vendor" / name).read_bytes()).hexdigest() in table
 
 
 class Outline(HTMLParser):
@@ -181,10 +160,7 @@ class Outline(HTMLParser):
 def rendered() -> dict[str, str]:
     """Every page of the gallery."""
     env = gallery.environment()
-    return {
-        name: env.get_template(template).render(**context)
-        for name, (template, context) in pages().items()
-    }
+    return {name: env.get_template(template).render(**context) for name, (template, context) in pages().items()}
 
 
 PAGES = rendered()
@@ -196,15 +172,9 @@ def test_every_lamp_has_a_word(name: str) -> None:
 
 
 def test_the_lamps_of_the_gallery_are_all_six_and_done() -> None:
-    seen = set(
-        re.findall(r'class="lamp" data-state="([\w-]+)"', "".join(PAGES.values()))
-    )
+    seen = set(re.findall(r'class="lamp" data-state="([\w-]+)"', "".join(PAGES.values())))
     drawn = set(re.findall(r'id="lamp-([\w-]+)"', PAGES["now.html"]))
-    assert (
-        seen
-        == drawn
-        == {"live", "working", "waiting", "needs-you", "trouble", "off", "done"}
-    )
+    assert seen == drawn == {"live", "working", "waiting", "needs-you", "trouble", "off", "done"}
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -223,14 +193,9 @@ def test_a_topic_has_one_field_to_write_in() -> None:
 def test_nothing_is_yellow_for_a_person_who_has_nothing_to_decide() -> None:
     env = gallery.environment()
     template, context = pages()["empty.html"]
-    calm = [
-        {**group, "items": [{**item, "needs_you": False} for item in group["items"]]}
-        for group in context["nav"]
-    ]
+    calm = [{**group, "items": [{**item, "needs_you": False} for item in group["items"]]} for group in context["nav"]]
     bottom = [{**item, "needs_you": False} for item in context["bottom"]]
-    html = env.get_template(template).render(
-        **{**context, "nav": calm, "bottom": bottom}
-    )
+    html = env.get_template(template).render(**{**context, "nav": calm, "bottom": bottom})
     assert Outline(html).badges == 0
     assert "needs-you" not in html.split("</symbol>")[-1]
 
@@ -243,9 +208,7 @@ def test_the_title_counts_what_waits_for_the_person() -> None:
 def test_a_message_is_the_same_bytes_loaded_or_pushed() -> None:
     env = gallery.environment()
     context = pages()["topic-more.html"][1]
-    message = next(
-        item["message"] for item in context["items"] if item["kind"] == "message"
-    )
+    message = next(item["message"] for item in context["items"] if item["kind"] == "message")
     pushed = env.get_template("components/message.html").module.message(message)  # type: ignore[attr-defined]
     assert str(pushed) in PAGES["topic-more.html"]
 
@@ -269,10 +232,7 @@ def test_a_password_is_never_sent_back() -> None:
 
 def test_a_command_is_there_to_the_letter() -> None:
     html = PAGES["gateway.html"].split("<pre><code>")[1].split("</code></pre>")[0]
-    assert (
-        re.sub(r"</?span>", "", html)
-        == "openclaw devices approve 3c54b3d6-91f0-4c1e-a7d2-0b6f7a5d2e18"
-    )
+    assert re.sub(r"</?span>", "", html) == "openclaw devices approve 3c54b3d6-91f0-4c1e-a7d2-0b6f7a5d2e18"
 
 
 def test_a_long_command_shows_twelve_lines_and_leads_to_its_own_page() -> None:

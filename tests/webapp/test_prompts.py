@@ -22,12 +22,7 @@ FENCED = re.compile(r"(?ms)^(`{3,})\w*\n(.*?)\n\1$")
 pytestmark = pytest.mark.usefixtures("app")
 
 
-def tool(
-    name: str = "Bash",
-    description: str | None = None,
-    input: Any = None,
-    locale: str = "en",
-) -> str:
+def tool(name: str = "Bash", description: str | None = None, input: Any = None, locale: str = "en") -> str:
     return prompts.tool(locale, name, description, input)
 
 
@@ -37,10 +32,7 @@ def text_of(html: str) -> str:
 
 def test_a_prompt_shows_tool_description_and_arguments() -> None:
     said = tool("Bash", "List files", {"command": "ls"})
-    assert (
-        said
-        == 'Asks for permission to use **Bash**.\n\n> List files\n\n```json\n{\n  "command": "ls"\n}\n```'
-    )
+    assert said == 'Asks for permission to use **Bash**.\n\n> List files\n\n```json\n{\n  "command": "ls"\n}\n```'
 
 
 def test_a_prompt_is_in_the_language_of_the_approver() -> None:
@@ -99,24 +91,11 @@ FENCE_AND_HEADING = "ls\n```\n\n# Approved\n\n[click](https://evil.example)"
 def test_a_text_with_a_fence_and_a_heading_inside_cannot_break_out() -> None:
     html = inert(tool(input=FENCE_AND_HEADING))
     assert set(TAGS.findall(html)) <= {"p", "strong", "pre", "code", "span"}
-    assert (
-        html.count("<pre") == 1
-        and html.rstrip().endswith("</pre>")
-        and "Approved" in html
-    )
+    assert html.count("<pre") == 1 and html.rstrip().endswith("</pre>") and "Approved" in html
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "**x**",
-        "a\n# b",
-        "`code`",
-        "[x](https://evil.example)",
-        "<script>",
-        "https://evil.example",
-        "a*b_c~d",
-    ],
+    "name", ["**x**", "a\n# b", "`code`", "[x](https://evil.example)", "<script>", "https://evil.example", "a*b_c~d"]
 )
 def test_a_tools_name_is_shown_literally(name: str) -> None:
     html = inert(tool(name))
@@ -125,19 +104,12 @@ def test_a_tools_name_is_shown_literally(name: str) -> None:
 
 
 def test_nothing_in_a_description_becomes_a_link_or_an_image() -> None:
-    html = inert(
-        tool(
-            description="see https://evil.example ![x](https://evil.example/x.png) <b>now</b>"
-        )
-    )
+    html = inert(tool(description="see https://evil.example ![x](https://evil.example/x.png) <b>now</b>"))
     assert set(TAGS.findall(html)) == {"p", "strong", "blockquote"}
 
 
 def test_arguments_of_several_kinds_are_shown() -> None:
-    assert (
-        FENCED.findall(tool(input={"a": [1, "é"]}))[0][1]
-        == '{\n  "a": [\n    1,\n    "é"\n  ]\n}'
-    )
+    assert FENCED.findall(tool(input={"a": [1, "é"]}))[0][1] == '{\n  "a": [\n    1,\n    "é"\n  ]\n}'
     assert FENCED.findall(tool(input='{"cut": "of'))[0][1] == '"{\\"cut\\": \\"of"'
     assert FENCED.findall(tool(input=None)) == []
 
@@ -154,33 +126,19 @@ def test_a_fence_is_longer_than_any_in_its_text() -> None:
 @pytest.mark.parametrize("locale", ["en", "ko"])
 def test_the_compiled_sentences_are_current(locale: str) -> None:
     folder = TRANSLATIONS / locale / "LC_MESSAGES"
-    with (
-        open(folder / "messages.po", "rb") as source,
-        open(folder / "messages.mo", "rb") as compiled,
-    ):
+    with open(folder / "messages.po", "rb") as source, open(folder / "messages.mo", "rb") as compiled:
         catalog, read = read_po(source, locale=locale), read_mo(compiled)
     made = io.BytesIO()
     write_mo(made, catalog)
     made.seek(0)
-    assert {one.id: one.string for one in read_mo(made) if one.id} == {
-        one.id: one.string for one in read if one.id
-    }
+    assert {one.id: one.string for one in read_mo(made) if one.id} == {one.id: one.string for one in read if one.id}
 
 
 @pytest.mark.parametrize("locale", ["en", "ko"])
 def test_every_sentence_is_in_every_language(locale: str) -> None:
     with open(TRANSLATIONS / locale / "LC_MESSAGES" / "messages.po", "rb") as source:
         catalog = read_po(source, locale=locale)
-    said = {
-        str(found[1])
-        for found in extract_from_file(
-            "python", prompts.__file__, keywords={"gettext": None}
-        )
-    }
-    assert (
-        said == {one.id for one in catalog if one.id and one.string} and len(said) > 4
-    )
+    said = {str(found[1]) for found in extract_from_file("python", prompts.__file__, keywords={"gettext": None})}
+    assert said == {one.id for one in catalog if one.id and one.string} and len(said) > 4
     for one in catalog:
-        assert set(re.findall(r"%\(\w+\)s", str(one.id))) == set(
-            re.findall(r"%\(\w+\)s", str(one.string))
-        )
+        assert set(re.findall(r"%\(\w+\)s", str(one.id))) == set(re.findall(r"%\(\w+\)s", str(one.string)))

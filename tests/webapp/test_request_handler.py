@@ -52,23 +52,9 @@ def test_the_log_has_the_path_but_never_the_query(server: Server) -> None:
     ("head", "status", "words"),
     [
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n", 414, "request line"),
-        (
-            b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9000 + b"\r\n\r\n",
-            431,
-            "header line",
-        ),
-        (
-            b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 101 + b"\r\n",
-            431,
-            "100 fields",
-        ),
-        (
-            b"GET / HTTP/1.1\r\nHost: a\r\n"
-            + (b"X: " + b"a" * 8000 + b"\r\n") * 5
-            + b"\r\n",
-            431,
-            "32768 bytes",
-        ),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431, "header line"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 101 + b"\r\n", 431, "100 fields"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n" + (b"X: " + b"a" * 8000 + b"\r\n") * 5 + b"\r\n", 431, "32768 bytes"),
         (b"GET / HTTP/1.1\r\nHost: a\r\nno colon here\r\n\r\n", 400, "header line"),
         (b"GET / HTTP/1.1\r\nHost: a\r\n folded: x\r\n\r\n", 400, "header line"),
         (b"GET / HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n", 400, "header line"),
@@ -77,31 +63,19 @@ def test_the_log_has_the_path_but_never_the_query(server: Server) -> None:
         (b"GET /\r\n\r\n", 400, "request line"),
         (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 400, "version"),
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\r\n", 400, "request line"),
-        (
-            b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello",
-            400,
-            "Content-Length",
-        ),
+        (b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello", 400, "Content-Length"),
         (
             b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
             400,
             "Content-Length",
         ),
-        (
-            b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
-            501,
-            "chunked",
-        ),
+        (b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "chunked"),
         (
             b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             400,
             "not both",
         ),
-        (
-            b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-            400,
-            "chunked",
-        ),
+        (b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400, "chunked"),
     ],
 )
 def test_a_request_that_cannot_be_read_is_refused_in_a_sentence(
@@ -122,45 +96,30 @@ def test_a_script_gets_the_sentence_as_json(server: Server) -> None:
     client.send(b"GET /api/v1/me HTTP/1.1\r\nHost: a\r\nbroken\r\n\r\n")
     status, headers, body = client.read()
     assert (status, headers["content-type"]) == (400, "application/json")
-    assert json.loads(body) == {
-        "error": "A header line is malformed.",
-        "code": "malformed",
-    }
+    assert json.loads(body) == {"error": "A header line is malformed.", "code": "malformed"}
 
 
 def test_a_body_arrives_whole_with_a_length_and_in_chunks(server: Server) -> None:
     client = HttpClient(server.server_port)
     client.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
     assert client.read()[2] == b"hello"
-    client.send(
-        b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n"
-    )
+    client.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n")
     assert client.read()[2] == b"hello"
 
 
 def test_a_client_that_waits_for_continue_is_told_to_go_on(server: Server) -> None:
     client = HttpClient(server.server_port)
-    client.send(
-        b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
-    )
+    client.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
     assert client.read_head()[0] == "HTTP/1.1 100 Continue"
     client.send(b"hello")
     assert client.read()[2] == b"hello"
 
 
-def test_a_large_body_is_refused_in_a_sentence_that_the_sender_gets_to_read(
-    server: Server,
-) -> None:
+def test_a_large_body_is_refused_in_a_sentence_that_the_sender_gets_to_read(server: Server) -> None:
     client = HttpClient(server.server_port)
-    client.send(
-        b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 30000000\r\n\r\n"
-        + b"x" * 30_000_000
-    )
+    client.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 30000000\r\n\r\n" + b"x" * 30_000_000)
     status, _, body = client.read()
-    assert (status, body) == (
-        413,
-        b"The request body may hold at most 1048576 bytes.\n",
-    )
+    assert (status, body) == (413, b"The request body may hold at most 1048576 bytes.\n")
 
 
 def test_a_large_body_is_refused_before_it_is_sent(server: Server) -> None:
@@ -172,10 +131,7 @@ def test_a_large_body_is_refused_before_it_is_sent(server: Server) -> None:
 def test_a_large_chunked_body_is_refused_too(server: Server) -> None:
     client = HttpClient(server.server_port)
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-    client.send(
-        b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-        + chunk * 17
-    )
+    client.send(b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk * 17)
     assert client.read()[0] == 413
 
 
@@ -210,12 +166,8 @@ def hang_up_in_the_answer(client: HttpClient) -> None:
     client.take(100)
 
 
-@pytest.mark.parametrize(
-    "step", [hang_up_in_the_head, hang_up_in_the_body, hang_up_in_the_answer]
-)
-def test_a_client_that_hangs_up_leaves_no_traceback(
-    server: Server, capfd: Any, step: Callable[..., None]
-) -> None:
+@pytest.mark.parametrize("step", [hang_up_in_the_head, hang_up_in_the_body, hang_up_in_the_answer])
+def test_a_client_that_hangs_up_leaves_no_traceback(server: Server, capfd: Any, step: Callable[..., None]) -> None:
     with capture_logs() as lines:
         client = HttpClient(server.server_port)
         step(client)
@@ -226,9 +178,7 @@ def test_a_client_that_hangs_up_leaves_no_traceback(
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_a_fault_of_ours_is_logged_once_and_shown_to_nobody(
-    server: Server, capfd: Any
-) -> None:
+def test_a_fault_of_ours_is_logged_once_and_shown_to_nobody(server: Server, capfd: Any) -> None:
     client = HttpClient(server.server_port)
     with capture_logs() as lines:
         client.send(b"GET /torn HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -38,9 +38,7 @@ def test_accepted_sockets_send_small_writes_at_once() -> None:
         one.close()
 
 
-def test_forty_requests_on_one_connection_do_not_wait_for_delayed_acknowledgements(
-    server: Server,
-) -> None:
+def test_forty_requests_on_one_connection_do_not_wait_for_delayed_acknowledgements(server: Server) -> None:
     client = HttpClient(server.server_port)
     started = time.monotonic()
     assert all(client.get()[0] == 200 for _ in range(40))
@@ -73,9 +71,7 @@ def test_a_connection_that_never_speaks_is_closed(quick: Server) -> None:
     assert HttpClient(quick.server_port).ended()
 
 
-def test_an_idle_connection_is_closed_after_its_deadline_without_an_answer(
-    quick: Server,
-) -> None:
+def test_an_idle_connection_is_closed_after_its_deadline_without_an_answer(quick: Server) -> None:
     client = HttpClient(quick.server_port)
     assert client.get()[0] == 200
     assert client.sock.recv(100) == b""
@@ -169,9 +165,7 @@ def test_connections_give_their_descriptors_back(server: Server) -> None:
     eventually(lambda: len(os.listdir("/proc/self/fd")) == before)
 
 
-def test_out_of_files_the_longest_idle_connection_makes_room(
-    server: Server, capfd: Any
-) -> None:
+def test_out_of_files_the_longest_idle_connection_makes_room(server: Server, capfd: Any) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     idle = [HttpClient(server.server_port) for _ in range(3)]
     assert all(client.get()[0] == 200 for client in idle)

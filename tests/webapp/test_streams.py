@@ -4,7 +4,5 @@ from webapp.streams import conninfo
 
 
 def test_a_space_in_the_sockets_path_stays_a_space() -> None:
-    found = conninfo(
-        "postgresql+psycopg://hub:secret@/switchyard?host=/tmp/a%20folder&port=5432"
-    )
+    found = conninfo("postgresql+psycopg://hub:secret@/switchyard?host=/tmp/a%20folder&port=5432")
     assert "host='/tmp/a folder'" in found and "dbname=switchyard" in found

@@ -61,8 +61,7 @@ def test_nothing_is_ever_zero_seconds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(59, "59 s"), (60, "1 min"), (7199, "1 h"), (86400, "1 day"), (200000, "2 days")],
+    ("seconds", "said"), [(59, "59 s"), (60, "1 min"), (7199, "1 h"), (86400, "1 day"), (200000, "2 days")]
 )
 def test_a_span_is_said_in_its_largest_unit(seconds: int, said: str) -> None:
     assert words.span(timedelta(seconds=seconds)) == said
@@ -96,14 +95,8 @@ def test_counts_have_a_comma_and_the_unknown_is_a_dash() -> None:
 
 
 def test_a_sentence_is_chosen_whole() -> None:
-    assert (
-        words.plural(1, "{Word} waits for you.", "{Word} wait for you.")
-        == "One waits for you."
-    )
-    assert (
-        words.plural(2, "{Word} waits for you.", "{Word} wait for you.")
-        == "Two wait for you."
-    )
+    assert words.plural(1, "{Word} waits for you.", "{Word} wait for you.") == "One waits for you."
+    assert words.plural(2, "{Word} waits for you.", "{Word} wait for you.") == "Two wait for you."
     assert words.plural(1300, "{n} message", "{n} messages") == "1,300 messages"
     assert words.listed(["a", "b", "c"]) == "a, b and c"
     assert words.listed(["a"]) == "a"
@@ -122,9 +115,7 @@ def test_a_sentence_is_chosen_whole() -> None:
         ("…", "user", (), "XA"),
     ],
 )
-def test_initials_are_two_letters_unique_in_the_hub(
-    name: str, kind: str, taken: tuple[str, ...], pair: str
-) -> None:
+def test_initials_are_two_letters_unique_in_the_hub(name: str, kind: str, taken: tuple[str, ...], pair: str) -> None:
     assert words.initials(name, kind, taken) == pair
 
 

@@ -46,9 +46,7 @@ class HttpClient:
         """Sends bytes as they are."""
         self.sock.sendall(data)
 
-    def get(
-        self, path: str = "/", headers: str = ""
-    ) -> tuple[int, dict[str, str], bytes]:
+    def get(self, path: str = "/", headers: str = "") -> tuple[int, dict[str, str], bytes]:
         """One request on this connection and its answer."""
         self.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())
         return self.read()
@@ -56,11 +54,7 @@ class HttpClient:
     def read(self) -> tuple[int, dict[str, str], bytes]:
         """(status, headers with small names, body); the answer must carry a length."""
         head, headers = self.read_head()
-        return (
-            int(head.split()[1]),
-            headers,
-            self.take(int(headers.get("content-length", 0))),
-        )
+        return int(head.split()[1]), headers, self.take(int(headers.get("content-length", 0)))
 
     def read_head(self) -> tuple[str, dict[str, str]]:
         """The status line and the headers."""
@@ -68,10 +62,7 @@ class HttpClient:
             self._more()
         head, _, self._heard = self._heard.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
-        return first, {
-            name.lower(): value.strip()
-            for name, _, value in (line.partition(":") for line in lines)
-        }
+        return first, {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
     def take(self, size: int) -> bytes:
         """Exactly `size` bytes."""
@@ -159,13 +150,7 @@ class WireClient(HttpClient):
                 return int.from_bytes(payload[:2])
 
 
-def masked(
-    opcode: int,
-    payload: bytes,
-    *,
-    final: bool = True,
-    mask: bytes = b"\x11\x22\x33\x44",
-) -> bytes:
+def masked(opcode: int, payload: bytes, *, final: bool = True, mask: bytes = b"\x11\x22\x33\x44") -> bytes:
     """A client's frame."""
     size = len(payload)
     first = bytes((opcode | (0x80 if final else 0),))

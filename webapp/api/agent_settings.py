@@ -34,25 +34,15 @@ class AgentDecisions(msgspec.Struct, forbid_unknown_fields=True):
 @calls.call("GET", "/agents", takes=Page, gives=objects.Agents)
 def list_agents(ask: Ask[Page]) -> objects.Agents:
     """The person's own agents, and those of everybody with whom they share a creative."""
-    rows, more = listing.page(
-        ask.session,
-        listing.agents(ask.user),
-        Agent.id,
-        ask.given.limit,
-        ask.given.after,
-    )
+    rows, more = listing.page(ask.session, listing.agents(ask.user), Agent.id, ask.given.limit, ask.given.after)
     sessions = listing.sessions(ask.session, [row.id for row in rows], ask.now)
-    return objects.Agents(
-        [objects.agent(row, sessions.get(row.id, [])) for row in rows], more
-    )
+    return objects.Agents([objects.agent(row, sessions.get(row.id, [])) for row in rows], more)
 
 
 @calls.call("POST", "/agents", takes=NewAgent, gives=objects.Agent, status=201)
 def make_agent(ask: Ask[NewAgent]) -> objects.Agent:
     """Makes an agent behind a gateway. One behind a plugin makes itself when the plugin registers."""
-    raise Invalid(
-        gateway_id=f"gateway_id: there is no gateway {ask.given.gateway_id} on this hub."
-    )
+    raise Invalid(gateway_id=f"gateway_id: there is no gateway {ask.given.gateway_id} on this hub.")
 
 
 @calls.call("GET", "/agents/<int:agent_id>", gives=objects.Agent)
@@ -61,31 +51,20 @@ def show_agent(ask: Ask[None], agent_id: int) -> objects.Agent:
     return _shown(ask, agent_id)
 
 
-@calls.call(
-    "PATCH", "/agents/<int:agent_id>", takes=AgentDecisions, gives=objects.Agent
-)
+@calls.call("PATCH", "/agents/<int:agent_id>", takes=AgentDecisions, gives=objects.Agent)
 def change_agent(ask: Ask[AgentDecisions], agent_id: int) -> objects.Agent:
     """Decides what an agent takes and how long it is waited for. For its owner only."""
     agent = Agent.seen_by(ask.session, ask.user, agent_id)
     if agent.owner_id != ask.user.id:
         raise Forbidden("Only its owner decides about an agent.")
     agent.change(
-        ask.session,
-        **{
-            name: value
-            for name, value in msgspec.structs.asdict(ask.given).items()
-            if value is not UNSET
-        },
+        ask.session, **{name: value for name, value in msgspec.structs.asdict(ask.given).items() if value is not UNSET}
     )
     return _shown(ask, agent_id)
 
 
 def _shown(ask: Ask[Any], agent_id: int) -> objects.Agent:
-    row = ask.session.execute(
-        listing.agents(ask.user).where(Agent.id == agent_id)
-    ).first()
+    row = ask.session.execute(listing.agents(ask.user).where(Agent.id == agent_id)).first()
     if row is None:
         raise NotFound("There is no such agent, or you share nothing with its owner.")
-    return objects.agent(
-        row, listing.sessions(ask.session, [agent_id], ask.now).get(agent_id, [])
-    )
+    return objects.agent(row, listing.sessions(ask.session, [agent_id], ask.now).get(agent_id, []))

@@ -48,9 +48,7 @@ def register(ask: Ask[Registration]) -> Registered:
     if not agent_name or not session_id:
         raise Invalid(agent_name="Give agent_name and session_id, or name.")
     ask.by_plugin()
-    made = registration.register(
-        ask.session, ask.user, agent_name, session_id, given.session_label, ask.now
-    )
+    made = registration.register(ask.session, ask.user, agent_name, session_id, given.session_label, ask.now)
     return Registered(
         agent_id=made.agent.id,
         agent_name=made.agent.name,
@@ -62,9 +60,7 @@ def register(ask: Ask[Registration]) -> Registered:
     )
 
 
-@calls.call(
-    "DELETE", "/agent/<int:agent_id>", takes=Leaving, advances=True, by_viewers=True
-)
+@calls.call("DELETE", "/agent/<int:agent_id>", takes=Leaving, advances=True, by_viewers=True)
 def unregister(ask: Ask[Leaving], agent_id: int) -> None:
     """Says goodbye for one session: it is no longer there, its work is cancelled, its topic is put away."""
     agent = Agent.owned_by(ask.session, ask.user.id, agent_id)
@@ -72,19 +68,13 @@ def unregister(ask: Ask[Leaving], agent_id: int) -> None:
         raise NotFound("There is no such agent, or it is not yours.")
     topic_id = ask.given.topic_id
     if topic_id is None or (isinstance(topic_id, str) and not topic_id.strip()):
-        raise Invalid(
-            topic_id="topic_id is missing: give the one that register answered."
-        )
+        raise Invalid(topic_id="topic_id is missing: give the one that register answered.")
     session_id = (ask.given.session_id or "").strip() or None
     ask.by_plugin()
-    registration.unregister(
-        ask.session, ask.user, agent, _topic(topic_id), session_id, ask.now
-    )
+    registration.unregister(ask.session, ask.user, agent, _topic(topic_id), session_id, ask.now)
 
 
 def _topic(given: int | str) -> int:
     """What is no id is no topic: the session leaves all the same."""
-    digits = isinstance(given, int) or (
-        given.strip().isascii() and given.strip().isdecimal()
-    )
+    digits = isinstance(given, int) or (given.strip().isascii() and given.strip().isdecimal())
     return (known_id(given) or 0) if digits else 0

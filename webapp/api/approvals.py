@@ -34,9 +34,7 @@ def list_approvals(ask: Ask[ApprovalsAsked]) -> Approvals:
     given, query = ask.given, listing.approvals(ask.user)
     if given.status is not None:
         query = query.where(PermissionRequest.status == given.status)
-    rows, more = listing.page(
-        ask.session, query, PermissionRequest.id, given.limit, given.after
-    )
+    rows, more = listing.page(ask.session, query, PermissionRequest.id, given.limit, given.after)
     return Approvals([shown(row[0]) for row in rows], more)
 
 
@@ -57,17 +55,9 @@ def show_approval(ask: Ask[None], approval_id: int) -> Approval:
 def decide(ask: Ask[Decision], approval_id: int) -> Approval:
     """Allows or denies it. The first decision stands; whoever comes second is told by whom and when."""
     if ask.token.plugin_at is not None:
-        raise Forbidden(
-            "This token speaks for an agent, and agents decide nothing. Use another one, or the page."
-        )
+        raise Forbidden("This token speaks for an agent, and agents decide nothing. Use another one, or the page.")
     given = ask.given
     decided = deciding.decide(
-        ask.session,
-        ask.user,
-        approval_id,
-        given.behavior,
-        given.reason,
-        ask.now,
-        prompts.continuation,
+        ask.session, ask.user, approval_id, given.behavior, given.reason, ask.now, prompts.continuation
     )
     return shown(decided)

@@ -113,10 +113,7 @@ class Calls:
                     advance_due_topics()
                 return answer
 
-            self._add(
-                Call(view.__name__, method, path, _says(view), takes, gives, expected),
-                enter,
-            )
+            self._add(Call(view.__name__, method, path, _says(view), takes, gives, expected), enter)
             return view
 
         return decorate
@@ -126,20 +123,7 @@ class Calls:
 
         def decorate(view: View) -> View:
             prefix = self.blueprint.url_prefix or ""
-            self._add(
-                Call(
-                    view.__name__,
-                    "GET",
-                    path,
-                    _says(view),
-                    None,
-                    gives,
-                    200,
-                    open=True,
-                    prefix=prefix,
-                ),
-                view,
-            )
+            self._add(Call(view.__name__, "GET", path, _says(view), None, gives, 200, open=True, prefix=prefix), view)
             return view
 
         return decorate
@@ -165,13 +149,7 @@ def _check_ids(ids: dict[str, int]) -> None:
         raise NotFound
 
 
-def _pass(
-    view: View,
-    token: AccessToken,
-    takes: type[Any] | None,
-    status: int,
-    ids: dict[str, int],
-) -> Response:
+def _pass(view: View, token: AccessToken, takes: type[Any] | None, status: int, ids: dict[str, int]) -> Response:
     """One transaction; with an Idempotency-Key the answer is kept in it, so that both are there or neither is."""
     with transaction() as session:
 
@@ -191,11 +169,7 @@ def _given(takes: type[Any] | None) -> Any:
         return None
     if flask.request.method in READS:
         return reading.query(takes)
-    return (
-        reading.query_or_body(takes)
-        if flask.request.method == "DELETE"
-        else reading.body(takes)
-    )
+    return reading.query_or_body(takes) if flask.request.method == "DELETE" else reading.body(takes)
 
 
 def answered(shown: Any, status: int) -> Response:
@@ -204,6 +178,4 @@ def answered(shown: Any, status: int) -> Response:
         nothing = flask.Response(status=204)
         del nothing.headers["Content-Type"]
         return nothing
-    return flask.Response(
-        msgspec.json.encode(shown), status, mimetype="application/json"
-    )
+    return flask.Response(msgspec.json.encode(shown), status, mimetype="application/json")

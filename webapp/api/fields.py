@@ -13,14 +13,7 @@ Id = Annotated[int, Meta(ge=1, le=MAX_ID)]
 # A plugin may write its ids as digits; one that is out of range is merely unknown.
 LooseId = int | Annotated[str, Meta(pattern="^ *[0-9]{1,20} *$")]
 Limit = Annotated[int, Meta(ge=1, le=200, description="How many at most.")]
-After = Annotated[
-    int,
-    Meta(
-        ge=1,
-        le=MAX_ID,
-        description="Begin behind this id: the `next` of the page before.",
-    ),
-]
+After = Annotated[int, Meta(ge=1, le=MAX_ID, description="Begin behind this id: the `next` of the page before.")]
 
 
 def known_id(given: int | str | None) -> int | None:
@@ -33,9 +26,7 @@ def known_id(given: int | str | None) -> int | None:
 
 def known_texts(given: Iterable[str]) -> list[str]:
     """The ids among these texts: without what the database cannot hold, and each once."""
-    return list(
-        dict.fromkeys(text for text in given if text.strip() and "\x00" not in text)
-    )
+    return list(dict.fromkeys(text for text in given if text.strip() and "\x00" not in text))
 
 
 class Page(msgspec.Struct, forbid_unknown_fields=True):

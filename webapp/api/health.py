@@ -28,14 +28,7 @@ log = structlog.get_logger("health")
 
 # Whoever asks wants to know now. A frozen database honours no timeout of its own.
 SECONDS = 2.0
-FORWARDING = (
-    "Forwarded",
-    "Via",
-    "X-Forwarded-For",
-    "X-Forwarded-Host",
-    "X-Forwarded-Proto",
-    "X-Real-IP",
-)
+FORWARDING = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 
 calls = Calls.named("health", prefix="")
 newest = lru_cache(maxsize=1)(schema.newest)
@@ -64,9 +57,7 @@ def healthz() -> flask.Response:
 def readyz() -> flask.Response:
     """200 when the database answers, its migrations are current and the timetable runs; else 503 with what fails."""
     found = _in_time(lambda session: (schema.current(session.connection()),))
-    failing = (
-        [] if found == (newest(),) else ["database" if found is None else "migrations"]
-    )
+    failing = [] if found == (newest(),) else ["database" if found is None else "migrations"]
     failing += [] if hub().timetable_runs() else ["timetable"]
     if failing:
         log.warning("not_ready", failing=failing)
@@ -84,9 +75,7 @@ def show_metrics() -> flask.Response:
 
 
 def _answer(shown: object, status: int) -> flask.Response:
-    return flask.Response(
-        msgspec.json.encode(shown), status, mimetype="application/json"
-    )
+    return flask.Response(msgspec.json.encode(shown), status, mimetype="application/json")
 
 
 def _in_time(work: Callable[[Session], T]) -> T | None:
@@ -112,9 +101,7 @@ def _is_neighbour() -> bool:
     except ValueError:
         return False
     peer = getattr(peer, "ipv4_mapped", None) or peer
-    return peer.is_loopback and not any(
-        name in flask.request.headers for name in FORWARDING
-    )
+    return peer.is_loopback and not any(name in flask.request.headers for name in FORWARDING)
 
 
 def _is_admin() -> bool:
@@ -139,15 +126,8 @@ def _measure(here: Hub) -> None:
 
 
 def _count_rows() -> None:
-    counted = _in_time(
-        lambda session: (
-            figures.open_tasks(session),
-            figures.presence(session, database_time(session)),
-        )
-    )
-    for gauge, counts in zip(
-        (metrics.TASKS, metrics.PRESENCE), counted or ({}, {}), strict=True
-    ):
+    counted = _in_time(lambda session: (figures.open_tasks(session), figures.presence(session, database_time(session))))
+    for gauge, counts in zip((metrics.TASKS, metrics.PRESENCE), counted or ({}, {}), strict=True):
         gauge.clear()
         for name, count in counts.items():
             gauge.labels(name).set(count)

@@ -19,32 +19,20 @@ class NewMessage(msgspec.Struct, forbid_unknown_fields=True):
     text: str
 
 
-@calls.call(
-    "GET", "/topics/<int:topic_id>/messages", takes=Page, gives=objects.Messages
-)
+@calls.call("GET", "/topics/<int:topic_id>/messages", takes=Page, gives=objects.Messages)
 def list_messages(ask: Ask[Page], topic_id: int) -> objects.Messages:
     """What was said in a topic, the oldest first."""
     topic, limit = Topic.seen_by(ask.session, ask.user, topic_id), ask.given.limit
-    rows = page_of_messages(
-        ask.session, topic.id, limit + 1, after=ask.given.after or 0
-    )
+    rows = page_of_messages(ask.session, topic.id, limit + 1, after=ask.given.after or 0)
     more = rows[limit - 1].id if len(rows) > limit else None
     return objects.Messages([objects.message(row) for row in rows[:limit]], more)
 
 
-@calls.call(
-    "POST",
-    "/topics/<int:topic_id>/messages",
-    takes=NewMessage,
-    gives=objects.Posted,
-    status=201,
-)
+@calls.call("POST", "/topics/<int:topic_id>/messages", takes=NewMessage, gives=objects.Posted, status=201)
 def post_message(ask: Ask[NewMessage], topic_id: int) -> objects.Posted:
     """Says something in a topic, and says who takes it or why nobody does. Needs the right feedback."""
     topic = locked(ask, topic_id, Level.FEEDBACK)
     posted = topic.post(ask.session, ask.user, ask.given.text, ask.now)
     row = messages_by_id(ask.session, [posted.message.id])[posted.message.id]
-    given = [
-        objects.Given(task.id, task.agent_id, task.status) for task in posted.tasks
-    ]  # type: ignore[arg-type]
+    given = [objects.Given(task.id, task.agent_id, task.status) for task in posted.tasks]  # type: ignore[arg-type]
     return objects.Posted(objects.message(row), given, posted.unrouted)

@@ -38,9 +38,7 @@ class Notified(msgspec.Struct):
     comment_id: int
 
 
-@calls.call(
-    "POST", "/agent/notify", takes=Notice, gives=Notified, status=201, by_viewers=True
-)
+@calls.call("POST", "/agent/notify", takes=Notice, gives=Notified, status=201, by_viewers=True)
 def notify(ask: Ask[Notice]) -> Notified:
     """Says something as the agent without ending its turn, or asks a person to decide. Gives nobody work."""
     try:
@@ -57,17 +55,11 @@ def _stored(ask: Ask[Notice]) -> int:
     where = Where(known_id(given.topic_id) or 0, known_id(given.task_id))
     if given.approval_question is not UNSET:
         question = _question(ask, str(given.approval_question or ""))
-        return asking.ask_question(
-            ask.session, ask.user, where, question, ask.now
-        ).message_id
+        return asking.ask_question(ask.session, ask.user, where, question, ask.now).message_id
     if (given.permission_request_id or "").strip():
         prompt = _tool(ask)
-        text = prompts.tool(
-            ask.user.locale, prompt.tool_name or "", prompt.description, prompt.input
-        )
-        return asking.ask_tool(
-            ask.session, ask.user, where, prompt, text, ask.now
-        ).message_id
+        text = prompts.tool(ask.user.locale, prompt.tool_name or "", prompt.description, prompt.input)
+        return asking.ask_tool(ask.session, ask.user, where, prompt, text, ask.now).message_id
     return asking.say(ask.session, ask.user, where, given.text or "").id
 
 

@@ -238,9 +238,7 @@ def topic(row: Any) -> Topic:
 
 def message(row: Any) -> Message:
     """A row of `reading.said`."""
-    author = Author(
-        row.author_kind, row.user_id or row.agent_id, row.author_name or "Switchyard"
-    )
+    author = Author(row.author_kind, row.user_id or row.agent_id, row.author_name or "Switchyard")
     return Message(
         id=row.id,
         topic_id=row.topic_id,
@@ -258,9 +256,7 @@ def message(row: Any) -> Message:
 
 def task(row: Any, timeline: Sequence[Any]) -> Task:
     """A row of `listing.tasks` with its events."""
-    events = [
-        TaskEvent(event.at, event.event, event.text, event.actor) for event in timeline
-    ]
+    events = [TaskEvent(event.at, event.event, event.text, event.actor) for event in timeline]
     return msgspec.convert({**row._mapping, "timeline": events}, Task)
 
 
@@ -287,12 +283,6 @@ def agent(row: Any, sessions: Sequence[Any]) -> Agent:
 
 def agent_session(row: Any) -> AgentSession:
     """A row of `listing.sessions`."""
-    ends = (
-        None
-        if row.dropped_at is None
-        else row.dropped_at + timedelta(seconds=rules().grace_seconds)
-    )
+    ends = None if row.dropped_at is None else row.dropped_at + timedelta(seconds=rules().grace_seconds)
     state: Literal["live", "dropped"] = "live" if row.is_live else "dropped"
-    return AgentSession(
-        row.session_id, row.label, state, row.last_seen_at, row.dropped_at, ends
-    )
+    return AgentSession(row.session_id, row.label, state, row.last_seen_at, row.dropped_at, ends)

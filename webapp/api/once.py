@@ -15,9 +15,7 @@ from models.idempotency_key import IdempotencyKey
 from webapp.errors import refused
 
 
-def answer(
-    session: Session, token: AccessToken, key: str, work: Callable[[], Response]
-) -> Response:
+def answer(session: Session, token: AccessToken, key: str, work: Callable[[], Response]) -> Response:
     """What the first request with this key answered, or what `work` does, kept in the same transaction.
 
     A refusal undoes the work and is kept as well; a failure of ours is not: it ends the transaction, and with it the
@@ -26,15 +24,11 @@ def answer(
     now = database_time(session)
     kept = IdempotencyKey.claim(session, token.id, key, digest(), now)
     if kept is not None:
-        response: Response = flask.Response(
-            kept.body, kept.status, mimetype="application/json" if kept.body else None
-        )
+        response: Response = flask.Response(kept.body, kept.status, mimetype="application/json" if kept.body else None)
         response.headers["Idempotent-Replayed"] = "true"
         return response
     response = _done(session, work)
-    IdempotencyKey.answered(
-        session, token.id, key, digest(), response.status_code, response.get_data()
-    )
+    IdempotencyKey.answered(session, token.id, key, digest(), response.status_code, response.get_data())
     return response
 
 

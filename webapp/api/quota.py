@@ -41,12 +41,7 @@ class QuotaStatus(msgspec.Struct):
 
 
 @calls.call(
-    "POST",
-    "/agent/tasks/<int:task_id>/suspend",
-    takes=Suspension,
-    gives=Suspended,
-    advances=True,
-    by_viewers=True,
+    "POST", "/agent/tasks/<int:task_id>/suspend", takes=Suspension, gives=Suspended, advances=True, by_viewers=True
 )
 def suspend(ask: Ask[Suspension], task_id: int) -> Suspended:
     """Puts a task aside because its agent has reached a usage limit. Safe to repeat."""
@@ -64,14 +59,10 @@ def suspend(ask: Ask[Suspension], task_id: int) -> Suspended:
     return Suspended("suspended", until)
 
 
-@calls.call(
-    "GET", "/agent/tasks/<int:task_id>/quota_status", takes=Attempt, gives=QuotaStatus
-)
+@calls.call("GET", "/agent/tasks/<int:task_id>/quota_status", takes=Attempt, gives=QuotaStatus)
 def quota_status(ask: Ask[Attempt], task_id: int) -> QuotaStatus:
     """Says whether an attempt is still being worked on."""
-    return QuotaStatus(
-        quota.is_current(ask.session, ask.user, task_id, ask.given.execution_generation)
-    )
+    return QuotaStatus(quota.is_current(ask.session, ask.user, task_id, ask.given.execution_generation))
 
 
 def seconds(given: str | float | None) -> float | None:

@@ -41,10 +41,7 @@ def body(wanted: type[T]) -> T:
 
 def query(wanted: type[T], also: Mapping[str, Any] | None = None) -> T:
     """The query of this request, blank values left out; `also` is given less weight. Raises Invalid (naming it)."""
-    given = {
-        **(also or {}),
-        **{name: text for name, text in flask.request.args.items() if text.strip()},
-    }
+    given = {**(also or {}), **{name: text for name, text in flask.request.args.items() if text.strip()}}
     try:
         return without_zero_bytes(msgspec.convert(given, wanted, strict=False))
     except msgspec.ValidationError as error:
@@ -54,9 +51,7 @@ def query(wanted: type[T], also: Mapping[str, Any] | None = None) -> T:
 def query_or_body(wanted: type[T]) -> T:
     """For DELETE: parameters stand in the query, or in a JSON body where the query says nothing."""
     raw = flask.request.get_data()
-    also = (
-        _decoded(raw, dict[str, Any]) if flask.request.is_json and raw.strip() else {}
-    )
+    also = _decoded(raw, dict[str, Any]) if flask.request.is_json and raw.strip() else {}
     return query(wanted, also)
 
 
@@ -68,9 +63,7 @@ def _decoded(raw: bytes, wanted: type[T]) -> T:
     except RecursionError:
         raise Malformed("The body is nested too deeply.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(
-            f"The body is no valid JSON: {str(error).removeprefix('JSON is malformed: ')}."
-        ) from None
+        raise Malformed(f"The body is no valid JSON: {str(error).removeprefix('JSON is malformed: ')}.") from None
 
 
 def _whole(raw: bytes) -> bytes:
@@ -87,20 +80,9 @@ def unfit(error: msgspec.ValidationError, wanted: Any) -> Invalid:
     if missing := re.fullmatch(r"Object missing required field `(.*)`", problem):
         name = _joined(field, missing[1])
         return Invalid(**{name: f"{name} is missing."})
-    if unknown := re.fullmatch(
-        r"Object contains unknown field `(.*)`", problem, re.DOTALL
-    ):
-        known = (
-            ", ".join(one.encode_name for one in msgspec.structs.fields(wanted))
-            or "none"
-        )
-        return Invalid(
-            **{
-                unknown[1][
-                    :80
-                ]: f"{unknown[1][:80]} is not known here. These are: {known}."
-            }
-        )
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", problem, re.DOTALL):
+        known = ", ".join(one.encode_name for one in msgspec.structs.fields(wanted)) or "none"
+        return Invalid(**{unknown[1][:80]: f"{unknown[1][:80]} is not known here. These are: {known}."})
     return Invalid(**{field: f"{field}: {_in_words(problem, field, wanted)}"})
 
 
@@ -110,10 +92,7 @@ def _joined(field: str, name: str) -> str:
 
 def _in_words(problem: str, field: str, wanted: Any) -> str:
     if found := re.fullmatch(r"Expected `(.+)`, got `(\w+)`", problem):
-        kinds = " or ".join(
-            KINDS.get(kind, kind)
-            for kind in found[1].replace("int | str", "int").split(" | ")
-        )
+        kinds = " or ".join(KINDS.get(kind, kind) for kind in found[1].replace("int | str", "int").split(" | "))
         return f"give {kinds}, not {KINDS.get(found[2], found[2])}."
     if found := re.fullmatch(r"Expected `\w+` of length (<=|>=) (\d+)", problem):
         return f"give {'at most' if found[1] == '<=' else 'at least'} {int(found[2]):,} characters."
@@ -130,10 +109,7 @@ def _choices(field: str, wanted: Any) -> list[str]:
     """The values of a field that is one of several words."""
     [_], parts = msgspec.json.schema_components([wanted])
     shape = parts[wanted.__name__]["properties"][field]
-    shapes = [
-        parts.get(one.get("$ref", "").rpartition("/")[2], one)
-        for one in (shape, *shape.get("anyOf", []))
-    ]
+    shapes = [parts.get(one.get("$ref", "").rpartition("/")[2], one) for one in (shape, *shape.get("anyOf", []))]
     return [str(value) for one in shapes for value in one.get("enum", [])]
 
 
@@ -143,9 +119,5 @@ def without_zero_bytes(given: T) -> T:
         value = getattr(given, field.name)
         if isinstance(value, str) and "\x00" in value and field.name != "text":
             name = field.encode_name
-            raise Invalid(
-                **{
-                    name: f"{name} contains a zero byte, which cannot be stored. Leave it out."
-                }
-            )
+            raise Invalid(**{name: f"{name} contains a zero byte, which cannot be stored. Leave it out."})
     return given

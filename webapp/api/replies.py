@@ -28,15 +28,7 @@ class Replied(msgspec.Struct):
     pending_approval_ids: list[str]
 
 
-@calls.call(
-    "POST",
-    "/agent/reply",
-    takes=Reply,
-    gives=Replied,
-    status=201,
-    advances=True,
-    by_viewers=True,
-)
+@calls.call("POST", "/agent/reply", takes=Reply, gives=Replied, status=201, advances=True, by_viewers=True)
 def reply(ask: Ask[Reply]) -> Replied:
     """Answers a task, once: of several answers one is stored, the others get 403 or 409."""
     given = ask.given

@@ -46,9 +46,7 @@ def list_tasks(ask: Ask[TasksAsked]) -> objects.Tasks:
             query = query.where(column == wanted)
     rows, more = listing.page(ask.session, query, Task.id, given.limit, given.after)
     events = listing.timelines(ask.session, [row.id for row in rows])
-    return objects.Tasks(
-        [objects.task(row, events.get(row.id, [])) for row in rows], more
-    )
+    return objects.Tasks([objects.task(row, events.get(row.id, [])) for row in rows], more)
 
 
 @calls.call("GET", "/tasks/<int:task_id>", gives=objects.Task)
@@ -73,13 +71,7 @@ def retry(ask: Ask[None], task_id: int) -> objects.Task:
     return _shown(ask, task_id)
 
 
-@calls.call(
-    "POST",
-    "/tasks/<int:task_id>/reassign",
-    takes=NewAssignee,
-    gives=objects.Task,
-    advances=True,
-)
+@calls.call("POST", "/tasks/<int:task_id>/reassign", takes=NewAssignee, gives=objects.Task, advances=True)
 def reassign(ask: Ask[NewAssignee], task_id: int) -> objects.Task:
     """Gives a task that waits, failed or was cancelled to another agent. Needs the right feedback."""
     topic, task = _locked(ask, task_id)

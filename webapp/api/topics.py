@@ -47,9 +47,7 @@ def list_topics(ask: Ask[TopicsAsked]) -> objects.Topics:
     query = listing.topics(ask.user)
     if ask.given.creative_id is not None:
         query = query.where(Topic.creative_id == ask.given.creative_id)
-    rows, more = listing.page(
-        ask.session, query, Topic.id, ask.given.limit, ask.given.after
-    )
+    rows, more = listing.page(ask.session, query, Topic.id, ask.given.limit, ask.given.after)
     return objects.Topics([objects.topic(row) for row in rows], more)
 
 
@@ -58,12 +56,7 @@ def make_topic(ask: Ask[NewTopic]) -> objects.Topic:
     """Makes a topic. Needs the right feedback on its creative."""
     creative = _creative(ask, ask.given.creative_id)
     creative.require(ask.session, ask.user, Level.FEEDBACK)
-    return _shown(
-        ask,
-        Topic.create(
-            ask.session, creative, ask.given.name, ask.given.primary_agent_id
-        ).id,
-    )
+    return _shown(ask, Topic.create(ask.session, creative, ask.given.name, ask.given.primary_agent_id).id)
 
 
 @calls.call("GET", "/topics/<int:topic_id>", gives=objects.Topic)
@@ -75,11 +68,7 @@ def show_topic(ask: Ask[None], topic_id: int) -> objects.Topic:
 @calls.call("PATCH", "/topics/<int:topic_id>", takes=TopicChanges, gives=objects.Topic)
 def change_topic(ask: Ask[TopicChanges], topic_id: int) -> objects.Topic:
     """TopicChanges a topic. Needs the right feedback; to move it, admin where it is and feedback where it goes."""
-    topic, given, session = (
-        locked(ask, topic_id, Level.FEEDBACK),
-        ask.given,
-        ask.session,
-    )
+    topic, given, session = locked(ask, topic_id, Level.FEEDBACK), ask.given, ask.session
     if given.creative_id is not UNSET and given.creative_id != topic.creative_id:
         topic.creative(session).require(session, ask.user, Level.ADMIN)
         goal = _creative(ask, given.creative_id)
@@ -114,9 +103,7 @@ def _creative(ask: Ask[Any], creative_id: int | None) -> Creative:
 
 
 def _shown(ask: Ask[Any], topic_id: int) -> objects.Topic:
-    row = ask.session.execute(
-        listing.topics(ask.user).where(Topic.id == topic_id)
-    ).first()
+    row = ask.session.execute(listing.topics(ask.user).where(Topic.id == topic_id)).first()
     if row is None:
         raise NotFound("There is no such topic, or it is not shared with you.")
     return objects.topic(row)

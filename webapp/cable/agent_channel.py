@@ -32,9 +32,7 @@ log = structlog.get_logger("agent_channel")
 
 # What sockets took in the batch under way: (task id, token). Stamped in one transaction after the batch.
 _written: list[tuple[int, str]] = []
-_by_token: "weakref.WeakValueDictionary[str, AgentChannel]" = (
-    weakref.WeakValueDictionary()
-)
+_by_token: "weakref.WeakValueDictionary[str, AgentChannel]" = weakref.WeakValueDictionary()
 
 
 class AgentChannel(Channel):
@@ -43,12 +41,7 @@ class AgentChannel(Channel):
     actions = frozenset({"replay_permissions"})
 
     def __init__(
-        self,
-        connection: Any,
-        identifier: str,
-        params: dict[str, Any],
-        hub: Hub,
-        token_id: int | None = None,
+        self, connection: Any, identifier: str, params: dict[str, Any], hub: Hub, token_id: int | None = None
     ) -> None:
         """`token_id`: the access token that came in here, while it is not yet known as a plugin's."""
         super().__init__(connection, identifier, params)
@@ -137,10 +130,7 @@ class AgentChannel(Channel):
         row = heard.row
         if heard.event == "decision" and row is not None and row.is_decided:
             self.send(heard.once("payload", lambda: payloads.decision(row)))
-        if (
-            heard.event in ("task", thinking.EVENT)
-            and (said := thinking.payload(heard)) is not None
-        ):
+        if heard.event in ("task", thinking.EVENT) and (said := thinking.payload(heard)) is not None:
             self.send(said)
         if heard.event != "dispatch" or row is None:
             return
@@ -148,11 +138,7 @@ class AgentChannel(Channel):
             self.send(heard.once("payload", lambda: payloads.dispatch(row)))
             return
         attempt = (row.id, row.sends)
-        if (
-            row.sent_to != self.presence_token
-            or row.status != "delegated"
-            or attempt in self._sent
-        ):
+        if row.sent_to != self.presence_token or row.status != "delegated" or attempt in self._sent:
             return
         self._sent.add(attempt)
         if self.send(heard.once("payload", lambda: payloads.dispatch(row))):
@@ -171,9 +157,7 @@ class AgentChannel(Channel):
 
 
 @repeated
-def subscribe(
-    agent_id: int, session_id: str | None, token: str, process_id: int | None
-) -> None:
+def subscribe(agent_id: int, session_id: str | None, token: str, process_id: int | None) -> None:
     """The presence row of a connection, in a transaction of its own: one statement when no work is to be judged."""
     with at_once() as session:
         if Agent.subscribe_idle(session, agent_id, session_id, token, process_id):
@@ -200,9 +184,7 @@ def go_on(agent_id: int) -> None:
         for id, topic_id in waiting:
             _go_on(id, topic_id)
     except Exception as error:
-        log.warning(
-            "question_not_continued", agent=agent_id, error=type(error).__name__
-        )
+        log.warning("question_not_continued", agent=agent_id, error=type(error).__name__)
 
 
 @repeated
@@ -242,21 +224,11 @@ def request_ids(given: Any) -> list[str]:
     """The ids of a replay as texts: blank ones dropped, each once. Empty for what is no list."""
     if not isinstance(given, list):
         return []
-    texts = [
-        str(one).strip()
-        for one in given
-        if isinstance(one, str | int | float) and not isinstance(one, bool)
-    ]
+    texts = [str(one).strip() for one in given if isinstance(one, str | int | float) and not isinstance(one, bool)]
     return list(dict.fromkeys(text for text in texts if text and "\x00" not in text))
 
 
 def _id(given: Any) -> int | None:
     if isinstance(given, str) and given.isascii() and given.isdecimal():
         given = int(given)
-    return (
-        given
-        if isinstance(given, int)
-        and not isinstance(given, bool)
-        and 0 < given < 1 << 53
-        else None
-    )
+    return given if isinstance(given, int) and not isinstance(given, bool) and 0 < given < 1 << 53 else None

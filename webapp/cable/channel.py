@@ -16,23 +16,15 @@ log = structlog.get_logger("cable")
 class Channel:
     """One subscription. Lives from `subscribe` to `unsubscribe`, or to the end of its connection."""
 
-    actions: ClassVar[frozenset[str]] = (
-        frozenset()
-    )  # what a client may ask by `action`: methods of the same name
-    presence_token: str | None = (
-        None  # set while this subscription's presence row is to be touched at each beat
-    )
+    actions: ClassVar[frozenset[str]] = frozenset()  # what a client may ask by `action`: methods of the same name
+    presence_token: str | None = None  # set while this subscription's presence row is to be touched at each beat
 
-    def __init__(
-        self, connection: "Connection", identifier: str, params: dict[str, Any]
-    ) -> None:
+    def __init__(self, connection: "Connection", identifier: str, params: dict[str, Any]) -> None:
         """`identifier` is the exact string the client sent, `params` what it holds."""
         self.connection = connection
         self.identifier = identifier
         self.params = params
-        self._held: (
-            list[bytes] | None
-        ) = []  # frames until the subscription is confirmed; then None
+        self._held: list[bytes] | None = []  # frames until the subscription is confirmed; then None
 
     def subscribed(self) -> bool:
         """Attaches the stream. True confirms; False, or a `Refusal`, rejects; `DatabaseAway` sends the client round."""

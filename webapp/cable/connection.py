@@ -31,15 +31,7 @@ Maker = Callable[["Connection", str, dict[str, Any]], Channel]
 class Connection:
     """`run` lives as long as the socket; then every subscription has left."""
 
-    __slots__ = (
-        "__weakref__",
-        "_channels",
-        "_sockets",
-        "ends_at",
-        "socket",
-        "subscriptions",
-        "user",
-    )
+    __slots__ = ("__weakref__", "_channels", "_sockets", "ends_at", "socket", "subscriptions", "user")
 
     def __init__(
         self,
@@ -113,11 +105,7 @@ class Connection:
             return
         channel = self._made(identifier)
         if channel is None or len(self.subscriptions) >= MOST_SUBSCRIPTIONS:
-            log.info(
-                "cable_subscribe_rejected",
-                subscriptions=len(self.subscriptions),
-                known=channel is not None,
-            )
+            log.info("cable_subscribe_rejected", subscriptions=len(self.subscriptions), known=channel is not None)
             self._reject(identifier)
             return
         self.subscriptions[identifier] = channel
@@ -142,11 +130,7 @@ class Connection:
             log.warning("cable_subscribe_database_away", channel=type(channel).__name__)
             self.goodbye(frames.SERVER_RESTART, reconnect=True)
         except Refusal as refusal:
-            log.info(
-                "cable_subscribe_refused",
-                channel=type(channel).__name__,
-                code=refusal.code,
-            )
+            log.info("cable_subscribe_refused", channel=type(channel).__name__, code=refusal.code)
         except Exception:
             log.exception("cable_subscribe_failed", channel=type(channel).__name__)
         return False
@@ -160,11 +144,7 @@ class Connection:
         channel = self.subscriptions.get(command.identifier)
         data = frames.parse_object(command.data)
         if channel is None or data is None:
-            log.info(
-                "cable_message_dropped",
-                subscribed=channel is not None,
-                readable=data is not None,
-            )
+            log.info("cable_message_dropped", subscribed=channel is not None, readable=data is not None)
             return
         try:
             channel.received(data)
@@ -173,11 +153,7 @@ class Connection:
             log.warning("cable_message_database_away", channel=type(channel).__name__)
             self.goodbye(frames.SERVER_RESTART, reconnect=True)
         except Refusal as refusal:
-            log.info(
-                "cable_message_refused",
-                channel=type(channel).__name__,
-                code=refusal.code,
-            )
+            log.info("cable_message_refused", channel=type(channel).__name__, code=refusal.code)
         except Exception:
             log.exception("cable_message_failed", channel=type(channel).__name__)
 
@@ -189,8 +165,4 @@ class Connection:
         try:
             channel.unsubscribed()
         except Exception as error:
-            log.warning(
-                "cable_leave_failed",
-                channel=type(channel).__name__,
-                error=type(error).__name__,
-            )
+            log.warning("cable_leave_failed", channel=type(channel).__name__, error=type(error).__name__)

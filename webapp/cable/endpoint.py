@@ -20,12 +20,7 @@ from webapp.cable import frames
 from webapp.cable.agent_channel import AgentChannel
 from webapp.cable.channel import Channel
 from webapp.cable.connection import Connection
-from webapp.cable.handshake import (
-    choose_subprotocol,
-    handshake_problem,
-    prepare_handshake,
-    take_over,
-)
+from webapp.cable.handshake import choose_subprotocol, handshake_problem, prepare_handshake, take_over
 from webapp.cable.page_channel import PageChannel
 from webapp.cable.refusal import HandshakeLimit, refuse_slowly
 from webapp.hub import Hub, hub
@@ -34,11 +29,7 @@ from webapp.streams import Heard
 log = structlog.get_logger("cable")
 
 PATH = "/cable"
-NOT_HERE = (
-    "There is nothing here for this request.\n",
-    404,
-    {"Content-Type": "text/plain; charset=utf-8"},
-)
+NOT_HERE = ("There is nothing here for this request.\n", 404, {"Content-Type": "text/plain; charset=utf-8"})
 # Handshakes that were refused, by token: a plugin whose token was revoked asks every second, for ever.
 REFUSED = HandshakeLimit(most=5, seconds=60)
 
@@ -73,9 +64,7 @@ def install(app: flask.Flask, sock: Sock) -> None:
 def check_upgrade() -> Any:
     """Before flask-sock shakes hands: what is wrong is answered with plain HTTP."""
     request = flask.request
-    if (
-        request.path != PATH
-    ):  # a plain request has no endpoint: the route is for WebSockets only
+    if request.path != PATH:  # a plain request has no endpoint: the route is for WebSockets only
         return None
     problem = handshake_problem(request.environ)
     if problem is not None or not origin_is_allowed():
@@ -83,20 +72,10 @@ def check_upgrade() -> Any:
         return NOT_HERE
     accept, protocol = choose_subprotocol(request.headers.get("Sec-WebSocket-Protocol"))
     if not accept:
-        return (
-            "Offer actioncable-v1-json.\n",
-            400,
-            {"Content-Type": "text/plain; charset=utf-8"},
-        )
+        return ("Offer actioncable-v1-json.\n", 400, {"Content-Type": "text/plain; charset=utf-8"})
     flask.g.cable_entry = who()
-    if flask.g.cable_entry is None and not REFUSED.allow(
-        given_token() or auth.address()
-    ):
-        return (
-            "This token is not valid.\n",
-            401,
-            {"Content-Type": "text/plain; charset=utf-8", "Retry-After": "60"},
-        )
+    if flask.g.cable_entry is None and not REFUSED.allow(given_token() or auth.address()):
+        return ("This token is not valid.\n", 401, {"Content-Type": "text/plain; charset=utf-8", "Retry-After": "60"})
     prepare_handshake(request.environ, protocol)
     return None
 
@@ -110,9 +89,7 @@ def cable(opened: Any) -> None:
 def serve(here: Hub, entry: Entry, socket: Any) -> None:
     """One client, until it ends; told to come in again when what it came in by has ended, or may have."""
     unknown = None if entry.is_plugin else entry.token_id
-    connection = Connection(
-        socket, entry.user, channels(here, unknown), here.sockets, entry.ends_at
-    )
+    connection = Connection(socket, entry.user, channels(here, unknown), here.sockets, entry.ends_at)
 
     def hear(heard: Heard) -> None:
         if has_ended(entry, heard.event):
@@ -151,9 +128,7 @@ def origin_is_allowed() -> bool:
     origin = flask.request.headers.get("Origin")
     if origin is None:
         return bool(given_token())
-    return hub().config.allows_origin(
-        origin, f"{auth.client().scheme}://{flask.request.host}"
-    )
+    return hub().config.allows_origin(origin, f"{auth.client().scheme}://{flask.request.host}")
 
 
 def given_token() -> str | None:
@@ -169,10 +144,7 @@ def given_token() -> str | None:
 
 def who() -> Entry | None:
     """The person behind the socket: by the browser's cookie, else by token."""
-    if (
-        flask.request.headers.get("Origin") is not None
-        and current_user.is_authenticated
-    ):
+    if flask.request.headers.get("Origin") is not None and current_user.is_authenticated:
         return Entry(current_user.user)
     token = given_token()
     if token is None:

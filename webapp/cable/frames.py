@@ -9,12 +9,7 @@ PROTOCOL = "actioncable-v1-json"
 UNSUPPORTED = "actioncable-unsupported"
 LONGEST_IDENTIFIER = 4096
 
-UNAUTHORIZED, INVALID_REQUEST, SERVER_RESTART, REMOTE = (
-    "unauthorized",
-    "invalid_request",
-    "server_restart",
-    "remote",
-)
+UNAUTHORIZED, INVALID_REQUEST, SERVER_RESTART, REMOTE = "unauthorized", "invalid_request", "server_restart", "remote"
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -48,38 +43,22 @@ def ping(epoch: int) -> bytes:
 
 def confirm(identifier: str) -> bytes:
     """The subscription stands and its stream is attached."""
-    return (
-        b'{"type":"confirm_subscription","identifier":'
-        + msgspec.json.encode(identifier)
-        + b"}"
-    )
+    return b'{"type":"confirm_subscription","identifier":' + msgspec.json.encode(identifier) + b"}"
 
 
 def reject(identifier: str) -> bytes:
     """The subscription was refused and is forgotten."""
-    return (
-        b'{"type":"reject_subscription","identifier":'
-        + msgspec.json.encode(identifier)
-        + b"}"
-    )
+    return b'{"type":"reject_subscription","identifier":' + msgspec.json.encode(identifier) + b"}"
 
 
 def message(identifier: str, payload_json: bytes) -> bytes:
     """One payload, already JSON, for one subscription."""
-    return (
-        b'{"identifier":'
-        + msgspec.json.encode(identifier)
-        + b',"message":'
-        + payload_json
-        + b"}"
-    )
+    return b'{"identifier":' + msgspec.json.encode(identifier) + b',"message":' + payload_json + b"}"
 
 
 def disconnect(reason: str, reconnect: bool) -> bytes:
     """The goodbye; `reason` is one of the four words above."""
-    return msgspec.json.encode(
-        {"type": "disconnect", "reason": reason, "reconnect": reconnect}
-    )
+    return msgspec.json.encode({"type": "disconnect", "reason": reason, "reconnect": reconnect})
 
 
 def parse_command(text: str | bytes) -> Command | Unreadable:
@@ -91,9 +70,7 @@ def parse_command(text: str | bytes) -> Command | Unreadable:
     if command.command not in _KNOWN:
         return Unreadable("`command` must be subscribe, message or unsubscribe")
     if len(command.identifier) > LONGEST_IDENTIFIER:
-        return Unreadable(
-            f"`identifier` may hold at most {LONGEST_IDENTIFIER} characters"
-        )
+        return Unreadable(f"`identifier` may hold at most {LONGEST_IDENTIFIER} characters")
     return command
 
 

@@ -28,18 +28,12 @@ class NoThread:
 
 
 # For app.config: flask-sock hands these to simple_websocket.
-SOCK_SERVER_OPTIONS = {
-    "thread_class": NoThread,
-    "subprotocols": [PROTOCOL, UNSUPPORTED],
-}
+SOCK_SERVER_OPTIONS = {"thread_class": NoThread, "subprotocols": [PROTOCOL, UNSUPPORTED]}
 
 
 def handshake_problem(environ: MutableMapping[str, Any]) -> str | None:
     """A sentence when flask-sock could not shake hands with this request, else None."""
-    if (
-        environ.get("HTTP_UPGRADE", "").lower() != "websocket"
-        or environ.get("REQUEST_METHOD") != "GET"
-    ):
+    if environ.get("HTTP_UPGRADE", "").lower() != "websocket" or environ.get("REQUEST_METHOD") != "GET":
         return "This address speaks WebSocket only."
     if environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
         return "Sec-WebSocket-Version must be 13."
@@ -59,9 +53,7 @@ def choose_subprotocol(offered: str | None) -> tuple[bool, str | None]:
     return chosen is not None, chosen
 
 
-def prepare_handshake(
-    environ: MutableMapping[str, Any], subprotocol: str | None
-) -> None:
+def prepare_handshake(environ: MutableMapping[str, Any], subprotocol: str | None) -> None:
     """Before flask-sock shakes hands: no extension (deflate costs 60 KiB a socket), at most the one sub-protocol."""
     environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
     environ.pop("HTTP_SEC_WEBSOCKET_PROTOCOL", None)

@@ -10,14 +10,7 @@ KNOWN = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 MOST_BYTES = 1024 * 1024
 
 # Close codes of RFC 6455, section 7.4.1.
-NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED, BAD_TEXT, TOO_BIG = (
-    1000,
-    1001,
-    1002,
-    1003,
-    1007,
-    1009,
-)
+NORMAL, GOING_AWAY, PROTOCOL_ERROR, UNSUPPORTED, BAD_TEXT, TOO_BIG = 1000, 1001, 1002, 1003, 1007, 1009
 
 
 class Broken(Exception):
@@ -37,9 +30,7 @@ class Incoming:
         """`most` is the largest message taken, in bytes, counted over all its fragments."""
         self._most = most
         self._buffer = b""
-        self._opcode = (
-            CONTINUATION  # of the fragmented message under way; CONTINUATION means none
-        )
+        self._opcode = CONTINUATION  # of the fragmented message under way; CONTINUATION means none
         self._parts: list[bytes] | None = None
         self._size = 0
 
@@ -79,15 +70,10 @@ class Incoming:
         if not second & 0x80:
             raise Broken(PROTOCOL_ERROR, "Frames from a client must be masked.")
         if opcode >= CLOSE and (not final or length > 125):
-            raise Broken(
-                PROTOCOL_ERROR,
-                "A control frame must be whole and at most 125 bytes long.",
-            )
+            raise Broken(PROTOCOL_ERROR, "A control frame must be whole and at most 125 bytes long.")
         return final, opcode, length
 
-    def _assemble(
-        self, final: bool, opcode: int, payload: bytes
-    ) -> tuple[int, bytes] | None:
+    def _assemble(self, final: bool, opcode: int, payload: bytes) -> tuple[int, bytes] | None:
         """The whole message, once its last fragment is here."""
         started = self._opcode != CONTINUATION
         if started != (opcode == CONTINUATION):

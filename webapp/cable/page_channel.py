@@ -18,11 +18,7 @@ from webapp.hub import Hub
 from webapp.streams import Heard
 
 # Rendered and encoded once for all who follow the same stream.
-FRAGMENTS = {
-    "message": fragments.message,
-    "task": fragments.work,
-    "approval": asked.fragment,
-}
+FRAGMENTS = {"message": fragments.message, "task": fragments.work, "approval": asked.fragment}
 # Fragments that show no reader's own buttons: the page looks again for them.
 ALSO_LOOK = ("approval",)
 
@@ -30,9 +26,7 @@ ALSO_LOOK = ("approval",)
 class PageChannel(Channel):
     """One stream of one open page: `topic:<id>`, `user:<id>` or `hub`."""
 
-    def __init__(
-        self, connection: Any, identifier: str, params: dict[str, Any], hub: Hub
-    ) -> None:
+    def __init__(self, connection: Any, identifier: str, params: dict[str, Any], hub: Hub) -> None:
         super().__init__(connection, identifier, params)
         self.hub = hub
         self.stream = params.get("stream")
@@ -60,28 +54,19 @@ class PageChannel(Channel):
         """Passes an event on to the page."""
         make = FRAGMENTS.get(heard.event)
         if heard.event == thinking.EVENT:
-            frame = heard.once(
-                self.identifier, lambda: self.frame(thinking.payload(heard) or b"")
-            )
+            frame = heard.once(self.identifier, lambda: self.frame(thinking.payload(heard) or b""))
         elif make is not None and heard.row is not None:
             if heard.event == "message" and heard.row.source == Source.PROMPT:
                 return  # what was asked comes as an approval
             look = {"refresh": heard.event} if heard.event in ALSO_LOOK else {}
-            frame = heard.once(
-                self.identifier,
-                lambda: self.frame(_payload(html=make(heard.row), **look)),
-            )
+            frame = heard.once(self.identifier, lambda: self.frame(_payload(html=make(heard.row), **look)))
         elif heard.event == "dispatch":
             return
         else:
-            frame = heard.once(
-                self.identifier, lambda: self.frame(_payload(refresh=heard.event))
-            )
+            frame = heard.once(self.identifier, lambda: self.frame(_payload(refresh=heard.event)))
         self.send_frame(frame)
         if heard.event == "task" and (said := thinking.payload(heard)) is not None:
-            self.send_frame(
-                heard.once((self.identifier, thinking.EVENT), lambda: self.frame(said))
-            )
+            self.send_frame(heard.once((self.identifier, thinking.EVENT), lambda: self.frame(said)))
 
     def hear_rights(self, heard: Heard) -> None:
         """A right of this person changed: the stream is cut when it was the one that opened it."""

@@ -27,11 +27,7 @@ def iso(at: datetime | None) -> str | None:
 
 def dispatch(row: Any) -> bytes:
     """The payload that tells a plugin of its task, from a row of `models.reading.dispatches`."""
-    goes_on = (
-        {}
-        if row.approval_request_id is None
-        else {"approval_request_id": row.approval_request_id}
-    )
+    goes_on = {} if row.approval_request_id is None else {"approval_request_id": row.approval_request_id}
     return msgspec.json.encode(
         {
             "type": "dispatch",
@@ -63,19 +59,14 @@ def decision(row: PermissionRequest) -> bytes:
     }
     if row.kind == Kind.QUESTION:
         frame |= {"reason": row.reason} if row.reason else {}
-        frame |= {
-            "decided_by": row.decided_by_id,
-            "decided_by_name": row.decided_by.name if row.decided_by else "",
-        }
+        frame |= {"decided_by": row.decided_by_id, "decided_by_name": row.decided_by.name if row.decided_by else ""}
     return msgspec.json.encode(frame)
 
 
 def read_decisions(nudges: Sequence[Broadcast]) -> list[Any]:
     """The decided request of each nudge."""
     with reading() as session:
-        found = PermissionRequest.by_ids(
-            session, [nudge.ids["request"] for nudge in nudges]
-        )
+        found = PermissionRequest.by_ids(session, [nudge.ids["request"] for nudge in nudges])
     return [found.get(nudge.ids["request"]) for nudge in nudges]
 
 
@@ -99,10 +90,7 @@ def read_tasks(nudges: Sequence[Broadcast]) -> list[Any]:
     with reading() as session:
         carried = _carried(session, ids)
         messages = set().union(*carried.values()) if carried else set()
-        words = {
-            row.id: row
-            for row in session.execute(said().where(Message.id.in_(messages)))
-        }
+        words = {row.id: row for row in session.execute(said().where(Message.id.in_(messages)))}
         rows = list(session.execute(work(TaskMessage.message_id.in_(messages))))
     found = []
     for id in ids:

@@ -35,11 +35,7 @@ class HandshakeLimit:
     """Counts handshakes by key (a token) in a window of time. Keys are kept as digests, and only so many of them."""
 
     def __init__(
-        self,
-        most: int = 10,
-        seconds: float = 60.0,
-        keys: int = 10_000,
-        clock: Callable[[], float] = time.monotonic,
+        self, most: int = 10, seconds: float = 60.0, keys: int = 10_000, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """At most `most` in `seconds` for one key; `keys` bounds the memory, the oldest window is forgotten first."""
         self._most = most

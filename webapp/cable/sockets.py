@@ -66,22 +66,12 @@ class Sockets:
 
     def of_user(self, user_id: int) -> list[Connection]:
         """The connections of one person: to say goodbye, or to revoke a stream, when a right ends."""
-        return [
-            one
-            for one in self._connections
-            if one.user is not None and one.user.id == user_id
-        ]
+        return [one for one in self._connections if one.user is not None and one.user.id == user_id]
 
     def presence_tokens(self) -> list[str]:
         """The tokens of the agent subscriptions that live here."""
-        channels = (
-            channel
-            for one in self._connections
-            for channel in one.subscriptions.values()
-        )
-        return [
-            channel.presence_token for channel in channels if channel.presence_token
-        ]
+        channels = (channel for one in self._connections for channel in one.subscriptions.values())
+        return [channel.presence_token for channel in channels if channel.presence_token]
 
     def figures(self) -> dict[str, int]:
         """For metrics and status: what lives here now, and why sockets ended since the start (`ended_<why>`)."""
@@ -99,13 +89,9 @@ class Sockets:
         """Starts the beats."""
         self._greenlets.append(_named("cable-beat", self._beat))
         if self._on_presence_beat is not None:
-            self._greenlets.append(
-                _named("presence-beat", self._beat_presence, self._on_presence_beat)
-            )
+            self._greenlets.append(_named("presence-beat", self._beat_presence, self._on_presence_beat))
         if self._on_status_beat is not None:
-            self._greenlets.append(
-                _named("status-beat", self._beat_status, self._on_status_beat)
-            )
+            self._greenlets.append(_named("status-beat", self._beat_status, self._on_status_beat))
 
     def stop(self) -> None:
         """Ends the beats."""

@@ -20,11 +20,7 @@ EVENT = "agent_status"
 
 def status(agent_id: int, task_id: int, thinking: bool) -> dict[str, Any]:
     """What is said of one agent at one task."""
-    return {
-        "id": agent_id,
-        "status": "thinking" if thinking else "idle",
-        "task_id": task_id,
-    }
+    return {"id": agent_id, "status": "thinking" if thinking else "idle", "task_id": task_id}
 
 
 def status_of(heard: Heard) -> dict[str, Any] | None:
@@ -35,21 +31,13 @@ def status_of(heard: Heard) -> dict[str, Any] | None:
     row = next((row for row in rows if row.id == heard.ids.get("task")), None)
     if row is None or row.status == TaskStatus.QUEUED:
         return None
-    return status(
-        row.agent_id,
-        row.id,
-        row.status == TaskStatus.DELEGATED and row.dropped_at is None,
-    )
+    return status(row.agent_id, row.id, row.status == TaskStatus.DELEGATED and row.dropped_at is None)
 
 
 def payload(heard: Heard) -> bytes | None:
     """The same for the wire, made once for all."""
     found = status_of(heard)
-    return (
-        None
-        if found is None
-        else heard.once(EVENT, lambda: msgspec.json.encode({EVENT: found}))
-    )
+    return None if found is None else heard.once(EVENT, lambda: msgspec.json.encode({EVENT: found}))
 
 
 class Thinking:
@@ -64,10 +52,7 @@ class Thinking:
         found: dict[int, tuple[int, int]] = {}
         if topics := self._streams.followed("topic"):
             with reading() as session:
-                found = {
-                    row.id: (row.topic_id, row.agent_id)
-                    for row in at_work(session, topics)
-                }
+                found = {row.id: (row.topic_id, row.agent_id) for row in at_work(session, topics)}
         for task_id, (topic_id, agent_id) in self._said.items():
             if task_id not in found:
                 self._tell(topic_id, status(agent_id, task_id, False))

@@ -41,18 +41,7 @@ NO_LINGER = struct.pack("ii", 1, 0)
 class WebSocket:
     """Reads with `listen`, writes with `send`; ends once, for whatever reason (`why`, one word, for the log)."""
 
-    __slots__ = (
-        "_backlog",
-        "_behind",
-        "_early",
-        "_incoming",
-        "_raw",
-        "_sock",
-        "_writer",
-        "closing",
-        "misses",
-        "why",
-    )
+    __slots__ = ("_backlog", "_behind", "_early", "_incoming", "_raw", "_sock", "_writer", "closing", "misses", "why")
 
     def __init__(self, sock: Any, early: bytes = b"") -> None:
         """`sock` is gevent's socket; `early` are bytes that came in with the request."""

@@ -24,20 +24,10 @@ def user() -> None:
 @user.command("create")
 @click.argument("email")
 @click.option("--name", required=True, help="What the others see.")
-@click.option(
-    "--role",
-    type=click.Choice([str(role) for role in Role]),
-    help="What they may do; member if left out.",
-)
+@click.option("--role", type=click.Choice([str(role) for role in Role]), help="What they may do; member if left out.")
 @click.option("--admin", is_flag=True, help="The same as --role admin.")
-@click.option(
-    "--password-stdin",
-    is_flag=True,
-    help="Read the password, one line, from standard input.",
-)
-def create_user(
-    email: str, name: str, role: str | None, admin: bool, password_stdin: bool
-) -> None:
+@click.option("--password-stdin", is_flag=True, help="Read the password, one line, from standard input.")
+def create_user(email: str, name: str, role: str | None, admin: bool, password_stdin: bool) -> None:
     """Make an account; prints its id."""
     if admin and role not in (None, Role.ADMIN):
         raise click.UsageError("Use --role or --admin, not both.")
@@ -46,23 +36,13 @@ def create_user(
     with beside.joined(Config.from_env(os.environ)):
         password_hash = passwords.hash_password(password)
         with transaction() as session:
-            made = User.create(
-                session,
-                email,
-                name,
-                Role.ADMIN if admin else role or Role.MEMBER,
-                password_hash,
-            )
+            made = User.create(session, email, name, Role.ADMIN if admin else role or Role.MEMBER, password_hash)
     click.echo(made.id)
 
 
 @user.command("password")
 @click.argument("email")
-@click.option(
-    "--password-stdin",
-    is_flag=True,
-    help="Read the password, one line, from standard input.",
-)
+@click.option("--password-stdin", is_flag=True, help="Read the password, one line, from standard input.")
 def set_password(email: str, password_stdin: bool) -> None:
     """Set a new password; every browser of this person is signed out."""
     password = read_password(password_stdin)
@@ -84,9 +64,7 @@ def token() -> None:
 def create_token(email: str, name: str) -> None:
     """Make a token for this person; prints it, this once."""
     with beside.joined(Config.from_env(os.environ)), transaction() as session:
-        text = AccessToken.create(
-            session, person(session, email), name, database_time(session)
-        )[1]
+        text = AccessToken.create(session, person(session, email), name, database_time(session))[1]
     click.echo(text)
 
 

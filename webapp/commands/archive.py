@@ -13,19 +13,13 @@ from webapp.environment import PREFIX
 
 @click.command("backup")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--with-key",
-    is_flag=True,
-    help="Put the secret key into the archive: keep it where nobody else reads.",
-)
+@click.option("--with-key", is_flag=True, help="Put the secret key into the archive: keep it where nobody else reads.")
 def write_backup(file: Path, with_key: bool) -> None:
     """Write one archive with all this hub is; prints its name."""
     config = Config.from_env(os.environ)
     keys = [sealed.key_id(key) for key in config.secret_keys]
     with beside.database_url(config) as url:
-        backup.backup(
-            url, file, keys, ",".join(config.secret_keys) if with_key else None
-        )
+        backup.backup(url, file, keys, ",".join(config.secret_keys) if with_key else None)
     click.echo(file)
 
 
@@ -35,17 +29,12 @@ def restore(file: Path) -> None:
     """Fill an empty hub from an archive."""
     config = Config.from_env(os.environ)
     with beside.database_url(config) as url:
-        restored = backup.restore(
-            url, file, [sealed.key_id(key) for key in config.secret_keys]
-        )
+        restored = backup.restore(url, file, [sealed.key_id(key) for key in config.secret_keys])
     if restored.key is not None:
         keep_key(config, restored.key)
     with beside.connected(config) as engine:
         schema.upgrade(engine)
-    click.echo(
-        f"Restored as it was at {restored.manifest.created_at:%Y-%m-%d %H:%M} UTC. Restart the hub.",
-        err=True,
-    )
+    click.echo(f"Restored as it was at {restored.manifest.created_at:%Y-%m-%d %H:%M} UTC. Restart the hub.", err=True)
 
 
 def keep_key(config: Config, keys: str) -> None:

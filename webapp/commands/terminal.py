@@ -42,10 +42,7 @@ def become(*arguments: str) -> NoReturn:
 
 def not_yet(name: str) -> NoReturn:
     """A sentence and exit code 2."""
-    click.echo(
-        f"switchyard {name} is not part of version {__version__}: it comes with a later one.",
-        err=True,
-    )
+    click.echo(f"switchyard {name} is not part of version {__version__}: it comes with a later one.", err=True)
     sys.exit(2)
 
 

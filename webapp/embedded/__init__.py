@@ -33,11 +33,7 @@ class Embedded:
     """The database in one data folder, as the hub (`start`) or as a command beside it (`join`) uses it."""
 
     def __init__(
-        self,
-        data_dir: Path,
-        *,
-        settings: Mapping[str, str] | None = None,
-        elsewhere: Path = ELSEWHERE,
+        self, data_dir: Path, *, settings: Mapping[str, str] | None = None, elsewhere: Path = ELSEWHERE
     ) -> None:
         """`settings` come on top of ours; `elsewhere` is where root keeps what its server cannot reach."""
         self.data_dir = Path(data_dir).expanduser().resolve()
@@ -65,10 +61,7 @@ class Embedded:
                 self._hub.release()
                 raise
         home.tidy_logs()
-        log.info(
-            "database_adopted" if self.adopted else "database_started",
-            folder=str(home.folder),
-        )
+        log.info("database_adopted" if self.adopted else "database_started", folder=str(home.folder))
         return self.url
 
     def join(self) -> str:
@@ -76,9 +69,7 @@ class Embedded:
         deadline = time.monotonic() + LAUNCH_SECONDS
         while not self._try_join():
             if time.monotonic() >= deadline:
-                raise EmbeddedError(
-                    f"The hub on {self.data_dir} runs, but its database does not answer."
-                )
+                raise EmbeddedError(f"The hub on {self.data_dir} runs, but its database does not answer.")
             time.sleep(0.05)
         return self.url
 
@@ -100,9 +91,7 @@ class Embedded:
             return False
         try:
             with self._transition():
-                ours = self._hub.held or (
-                    self._borrowed.exists() and self._users.take()
-                )
+                ours = self._hub.held or (self._borrowed.exists() and self._users.take())
                 if ours:
                     self._server.shut_down()
                     self._borrowed.unlink(missing_ok=True)
@@ -170,9 +159,7 @@ class Embedded:
         if not self._hub.held:  # stopped meanwhile
             return False
         if self._server.postmaster():
-            if (
-                not self._server.deaf()
-            ):  # frozen, starting or stopping: never a second one
+            if not self._server.deaf():  # frozen, starting or stopping: never a second one
                 return False
             self._server.shut_down()
         self._server.bring_up()
@@ -184,38 +171,25 @@ class Embedded:
         if self._home is None:
             home = settle(self.data_dir, self._elsewhere)
             self._server = Server(home, self._settings, self._elsewhere)
-            self._hub, self._users = (
-                FileLock(home.folder / "hub.lock"),
-                FileLock(home.folder / "users.lock"),
-            )
-            self._borrowed = (
-                home.folder / "borrowed"
-            )  # a server that commands started and no hub has adopted
+            self._hub, self._users = FileLock(home.folder / "hub.lock"), FileLock(home.folder / "users.lock")
+            self._borrowed = home.folder / "borrowed"  # a server that commands started and no hub has adopted
             self._home = home
         return self._home
 
     @contextlib.contextmanager
-    def _transition(
-        self, wait: float = LAUNCH_SECONDS + STOP_SECONDS
-    ) -> Iterator[Home]:
+    def _transition(self, wait: float = LAUNCH_SECONDS + STOP_SECONDS) -> Iterator[Home]:
         """Alone in starting and stopping. A new lock object each time, so that greenlets exclude each other too."""
         try:
             home = self._settled()
             lock = FileLock(home.folder / "server.lock")
             if not lock.take(wait=wait):
-                raise EmbeddedError(
-                    f"Another process is starting or stopping the database in {self.data_dir}."
-                )
+                raise EmbeddedError(f"Another process is starting or stopping the database in {self.data_dir}.")
             try:
                 yield home
             finally:
                 lock.release()
         except psycopg.Error as error:
-            raise EmbeddedError(
-                f"The embedded database failed while it started: {str(error).strip()}"
-            ) from error
+            raise EmbeddedError(f"The embedded database failed while it started: {str(error).strip()}") from error
         except OSError as error:
             place = error.filename or self.data_dir
-            raise EmbeddedError(
-                f"The embedded database cannot use {place}: {error.strerror}."
-            ) from error
+            raise EmbeddedError(f"The embedded database cannot use {place}: {error.strerror}.") from error

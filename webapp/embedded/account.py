@@ -29,20 +29,10 @@ class Account:
 
     def spawn_options(self) -> dict[str, Any]:
         """Keyword arguments for `subprocess`: environment, folder and user of everything started for the database."""
-        environment = {
-            name: os.environ[name] for name in PASSED_ON if name in os.environ
-        }
+        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         # "/" because our own working folder may be closed to the account, which initdb takes for an error.
-        options: dict[str, Any] = {
-            "env": {**environment, "LC_ALL": "C", "TZ": "UTC"},
-            "cwd": "/",
-            "umask": 0o077,
-        }
-        return (
-            {**options, "user": self.uid, "group": self.gid, "extra_groups": []}
-            if self.step_down
-            else options
-        )
+        options: dict[str, Any] = {"env": {**environment, "LC_ALL": "C", "TZ": "UTC"}, "cwd": "/", "umask": 0o077}
+        return {**options, "user": self.uid, "group": self.gid, "extra_groups": []} if self.step_down else options
 
     def run(self, command: Sequence[str | Path]) -> subprocess.CompletedProcess[str]:
         """Run a short command as this user and wait for it; raises EmbeddedError when we may not become that user."""
@@ -57,9 +47,7 @@ class Account:
                 check=False,
             )
         except OSError as error:
-            if (
-                error.errno == errno.EACCES
-            ):  # the command itself is out of reach: its caller knows what to do
+            if error.errno == errno.EACCES:  # the command itself is out of reach: its caller knows what to do
                 return subprocess.CompletedProcess([], 126, "", str(error))
             raise EmbeddedError(
                 f"Postgres refuses to run as root, and this process may not become user {self.uid} ({error.strerror}). "
@@ -80,14 +68,10 @@ def account_for(cluster: Path) -> Account:
         return Account(os.geteuid(), os.getegid(), step_down=False)
     home = cluster.parent
     if home.exists() and (owner := home.stat().st_uid) != 0:
-        raise EmbeddedError(
-            f"The database in {home} belongs to user {owner}: run this as that user, not as root."
-        )
+        raise EmbeddedError(f"The database in {home} belongs to user {owner}: run this as that user, not as root.")
     if cluster.exists() and cluster.stat().st_uid != 0:
         return Account(cluster.stat().st_uid, cluster.stat().st_gid, step_down=True)
-    user = next(filter(None, map(_known, SYSTEM_USERS)), None) or _make_user(
-        SYSTEM_USERS[-1]
-    )
+    user = next(filter(None, map(_known, SYSTEM_USERS)), None) or _make_user(SYSTEM_USERS[-1])
     return Account(user.pw_uid, user.pw_gid, step_down=True)
 
 
@@ -100,21 +84,11 @@ def _known(name: str) -> pwd.struct_passwd | None:
 
 def _make_user(name: str) -> pwd.struct_passwd:
     for command in (
-        [
-            "useradd",
-            "--system",
-            "--user-group",
-            "--no-create-home",
-            "--shell",
-            "/bin/false",
-            name,
-        ],
+        ["useradd", "--system", "--user-group", "--no-create-home", "--shell", "/bin/false", name],
         ["adduser", "-S", "-D", "-H", "-s", "/bin/false", name],  # busybox
     ):
         if shutil.which(command[0]):
-            subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, check=False
-            )  # noqa: S603
+            subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
         if user := _known(name):
             return user
     raise EmbeddedError(

@@ -54,9 +54,7 @@ def server(major: int | None = None) -> Binaries:
 
 def clients(at_least: int) -> Binaries | None:
     """pg_dump, pg_restore and psql for a server of that major version: its own, else the wheel's, else newer ones."""
-    fit = [
-        binaries for binaries in _complete(CLIENT_TOOLS) if binaries.major >= at_least
-    ]
+    fit = [binaries for binaries in _complete(CLIENT_TOOLS) if binaries.major >= at_least]
     return min(fit, key=lambda binaries: binaries.major != at_least, default=None)
 
 
@@ -65,13 +63,9 @@ def within_reach(binaries: Binaries, account: Account, elsewhere: Path) -> Binar
     if not account.step_down or _runs(binaries, account):
         return binaries
     if not binaries.from_wheel:
-        raise EmbeddedError(
-            f"{binaries.folder} cannot be run by user {account.uid}. Set SWITCHYARD_DATABASE_URL."
-        )
+        raise EmbeddedError(f"{binaries.folder} cannot be run by user {account.uid}. Set SWITCHYARD_DATABASE_URL.")
     install = binaries.folder.parent
-    home = (
-        elsewhere / "binaries" / f"{importlib.metadata.version(WHEEL)}-{install.name}"
-    )
+    home = elsewhere / "binaries" / f"{importlib.metadata.version(WHEEL)}-{install.name}"
     if not home.exists():
         _copy(install, home)
     copied = Binaries(home / PACKAGE / install.name / "bin", binaries.major)
@@ -91,9 +85,7 @@ def _copy(install: Path, home: Path) -> None:
     home.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=home.parent, prefix=".partial-"))
     unneeded = shutil.ignore_patterns("include", "*.a", "pkgconfig", "__pycache__")
-    shutil.copytree(
-        install, partial / PACKAGE / install.name, symlinks=True, ignore=unneeded
-    )
+    shutil.copytree(install, partial / PACKAGE / install.name, symlinks=True, ignore=unneeded)
     libraries = install.parent.parent / f"{PACKAGE}.libs"
     if libraries.exists():
         shutil.copytree(libraries, partial / libraries.name, symlinks=True)
@@ -111,11 +103,7 @@ def _copy(install: Path, home: Path) -> None:
 def _complete(tools: tuple[str, ...]) -> Iterator[Binaries]:
     """Every folder that holds all `tools` in one supported version, the wheel's first, each group newest first."""
     for folders in (_wheel_folders, _installed_folders):
-        whole = [
-            folder
-            for folder in folders()
-            if all((folder / tool).exists() for tool in tools)
-        ]
+        whole = [folder for folder in folders() if all((folder / tool).exists() for tool in tools)]
         found = {folder: _major(folder / tools[0]) for folder in whole}
         for folder, major in sorted(found.items(), key=lambda pair: -pair[1]):
             if major >= OLDEST:
@@ -125,18 +113,12 @@ def _complete(tools: tuple[str, ...]) -> Iterator[Binaries]:
 def _wheel_folders() -> list[Path]:
     spec = importlib.util.find_spec(PACKAGE)  # finds, does not run it
     places = spec.submodule_search_locations if spec else None
-    return [
-        folder
-        for place in places or ()
-        for folder in Path(place).glob("pginstall*/bin")
-    ]
+    return [folder for place in places or () for folder in Path(place).glob("pginstall*/bin")]
 
 
 def _installed_folders() -> list[Path]:
     known = [folder for pattern in INSTALLED for folder in Path("/").glob(pattern)]
-    return known + [
-        Path(entry) for entry in os.get_exec_path() if Path(entry).is_absolute()
-    ]
+    return known + [Path(entry) for entry in os.get_exec_path() if Path(entry).is_absolute()]
 
 
 @functools.cache
@@ -144,9 +126,7 @@ def _major(program: Path) -> int:
     """18 for "postgres (PostgreSQL) 18.4"; 0 for what does not run on this machine."""
     try:
         asked = [str(program), "--version"]
-        said = subprocess.run(
-            asked, capture_output=True, text=True, timeout=10, check=False
-        ).stdout  # noqa: S603
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False).stdout  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return 0
     number = re.search(r"\(PostgreSQL\) (\d+)", said)

@@ -35,18 +35,9 @@ def make(home: Home, binaries: Binaries) -> None:
     """initdb beside the final name, renamed when whole. Raises EmbeddedError with what initdb said."""
     said = ""
     for locale in _locales(binaries.major):
-        shutil.rmtree(
-            home.folder / "cluster.new", ignore_errors=True
-        )  # a making that was cut short; never used
+        shutil.rmtree(home.folder / "cluster.new", ignore_errors=True)  # a making that was cut short; never used
         new, password = home.own("cluster.new"), home.password_file(KEEPER)
-        options = [
-            "-U",
-            KEEPER,
-            "--auth=scram-sha-256",
-            f"--pwfile={password}",
-            "--encoding=UTF8",
-            "--no-instructions",
-        ]
+        options = ["-U", KEEPER, "--auth=scram-sha-256", f"--pwfile={password}", "--encoding=UTF8", "--no-instructions"]
         made = home.account.run([binaries / "initdb", "-D", new, *options, *locale])
         if made.returncode == 0:
             new.rename(home.cluster)
@@ -58,14 +49,10 @@ def make(home: Home, binaries: Binaries) -> None:
 def command(home: Home, binaries: Binaries, settings: Mapping[str, str]) -> list[str]:
     """The server's command line. Settings go there, not into its files, so that a newer Switchyard brings its own."""
     places = {
-        "unix_socket_directories": '"{}"'.format(
-            str(home.socket_folder()).replace('"', '""')
-        ),
+        "unix_socket_directories": '"{}"'.format(str(home.socket_folder()).replace('"', '""')),
         "log_directory": str(home.own("log")),
     }
-    options = [
-        f"{name}={value}" for name, value in {**SETTINGS, **settings, **places}.items()
-    ]
+    options = [f"{name}={value}" for name, value in {**SETTINGS, **settings, **places}.items()]
     flags = [part for option in options for part in ("-c", option)]
     return [str(binaries / "postgres"), "-D", str(home.cluster), *flags]
 
@@ -77,7 +64,9 @@ def why_not(said: str) -> str:
             "Postgres refuses a user id without a name, and ours is not in /etc/passwd. "
             "Add it there, run as another user, or set SWITCHYARD_DATABASE_URL."
         )
-    return f"The embedded database could not be made: {' / '.join(said.strip().splitlines()[-2:]) or 'initdb was ended'}"
+    return (
+        f"The embedded database could not be made: {' / '.join(said.strip().splitlines()[-2:]) or 'initdb was ended'}"
+    )
 
 
 def _locales(major: int) -> list[list[str]]:

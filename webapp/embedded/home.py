@@ -71,9 +71,7 @@ class Home:
         with contextlib.suppress(FileExistsError):
             write_private(path, secrets.token_urlsafe(32))
             if self.account.step_down:
-                os.chown(
-                    path, self.account.uid, self.account.gid
-                )  # whose initdb reads it
+                os.chown(path, self.account.uid, self.account.gid)  # whose initdb reads it
         return path
 
     def password(self, role: str) -> str:
@@ -83,9 +81,7 @@ class Home:
     def socket_folder(self) -> Path:
         """A private folder for the socket, the same at every start: in the home, else a short one remembered there."""
         inside = self.folder / "run"
-        if len(
-            os.fsencode(inside / f".s.PGSQL.{PORT}")
-        ) <= SOCKET_BYTES and "," not in str(inside):
+        if len(os.fsencode(inside / f".s.PGSQL.{PORT}")) <= SOCKET_BYTES and "," not in str(inside):
             return self.own("run")
         return self._short_folder()
 
@@ -101,10 +97,7 @@ class Home:
             write_private(remembered, tempfile.mkdtemp(prefix="switchyard-", dir=root))
         folder = Path(remembered.read_text())
         folder.mkdir(mode=0o700, exist_ok=True)  # a restart of the machine empties /tmp
-        if folder.is_symlink() or folder.stat().st_uid not in (
-            os.geteuid(),
-            self.account.uid,
-        ):
+        if folder.is_symlink() or folder.stat().st_uid not in (os.geteuid(), self.account.uid):
             raise EmbeddedError(
                 f"{folder} should hold the socket of the database, but belongs to somebody else: remove it."
             )
@@ -120,30 +113,18 @@ class Home:
 
     def last_words(self) -> str:
         """What the server said last, for an error message."""
-        lines = (
-            self.start_log.read_text(errors="replace").splitlines()
-            if self.start_log.exists()
-            else []
-        )
+        lines = self.start_log.read_text(errors="replace").splitlines() if self.start_log.exists() else []
         logs = sorted((self.folder / "log").glob("postgres-*.log"))
-        if logs and any(
-            "logging collector" in line for line in lines
-        ):  # it got as far as opening its log
+        if logs and any("logging collector" in line for line in lines):  # it got as far as opening its log
             lines = logs[-1].read_text(errors="replace").splitlines()
-        grave = [
-            line
-            for line in lines
-            if ("FATAL" in line or "PANIC" in line) and "starting up" not in line
-        ]
+        grave = [line for line in lines if ("FATAL" in line or "PANIC" in line) and "starting up" not in line]
         return " / ".join((grave or lines)[-2:]) or "it said nothing"
 
 
 def settle(data_dir: Path, elsewhere: Path) -> Home:
     """Find or make the home for a data folder. Raises EmbeddedError when no place suits the server's account."""
     # The server that root steps down to must pass through; nobody else gets to see what is in there.
-    data_dir.mkdir(
-        mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True
-    )
+    data_dir.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
     lock = FileLock(data_dir)
     if not lock.take(wait=SETTLE_SECONDS):
         raise EmbeddedError(f"Another process holds the folder {data_dir}.")
@@ -164,24 +145,17 @@ def _settled(data_dir: Path, elsewhere: Path) -> Home:
     if not home.account.step_down or home.account.can_enter(inside):
         return home
     if not new:
-        raise EmbeddedError(
-            f"User {home.account.uid}, who owns the database in {inside}, cannot get there any more."
-        )
+        raise EmbeddedError(f"User {home.account.uid}, who owns the database in {inside}, cannot get there any more.")
     inside.rmdir()
     return _elsewhere(data_dir, elsewhere, pointer, home.account)
 
 
-def _elsewhere(
-    data_dir: Path, elsewhere: Path, pointer: Path, account: Account
-) -> Home:
+def _elsewhere(data_dir: Path, elsewhere: Path, pointer: Path, account: Account) -> Home:
     """A home outside, because a parent of the data folder is closed to the account and opening it is not ours to do."""
     if not elsewhere.exists():
         elsewhere.mkdir(parents=True)
         elsewhere.chmod(0o755)
-    home = _made(
-        _unused(elsewhere, hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]),
-        account,
-    )
+    home = _made(_unused(elsewhere, hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]), account)
     if not account.can_enter(home.folder):
         raise EmbeddedError(
             f"User {account.uid} reaches neither {data_dir} nor {elsewhere}. Set SWITCHYARD_DATABASE_URL."
@@ -192,9 +166,7 @@ def _elsewhere(
 
 def _unused(elsewhere: Path, digest: str) -> Path:
     """A home left behind by a data folder that was deleted is neither reused nor removed: it may be the only copy."""
-    for name in itertools.chain(
-        [digest], (f"{digest}-{number}" for number in itertools.count(2))
-    ):
+    for name in itertools.chain([digest], (f"{digest}-{number}" for number in itertools.count(2))):
         if not (elsewhere / name / "cluster").exists():
             return elsewhere / name
         log.warning("older_database_left_alone", folder=str(elsewhere / name))

@@ -22,11 +22,7 @@ class FileLock:
         """
         fresh = self._descriptor is None
         if self._descriptor is None:
-            flags = (
-                os.O_RDONLY
-                if self.path.is_dir()
-                else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-            )
+            flags = os.O_RDONLY if self.path.is_dir() else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
             self._descriptor = os.open(self.path, flags, 0o600)
         deadline = time.monotonic() + wait
         while not self._try(shared):
@@ -60,10 +56,7 @@ class FileLock:
 
     def _try(self, shared: bool) -> bool:
         try:
-            fcntl.flock(
-                self._descriptor or 0,
-                (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB,
-            )
+            fcntl.flock(self._descriptor or 0, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True

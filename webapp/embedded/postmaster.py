@@ -10,9 +10,7 @@ from pathlib import Path
 import psutil
 
 NAMES = ("postgres", "postmaster")
-CLOCK_SLACK = (
-    3.0  # seconds between the start the kernel knows and the one the server wrote down
-)
+CLOCK_SLACK = 3.0  # seconds between the start the kernel knows and the one the server wrote down
 
 
 @dataclass(frozen=True)
@@ -26,10 +24,7 @@ class Postmaster:
     def frozen(self) -> bool:
         """Whether somebody stopped it (SIGSTOP): it will go on, so no second one may start."""
         try:
-            return self.process.status() in (
-                psutil.STATUS_STOPPED,
-                psutil.STATUS_TRACING_STOP,
-            )
+            return self.process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
         except psutil.Error:
             return False
 
@@ -88,9 +83,6 @@ def _serves(process: psutil.Process, cluster: Path, started: float) -> bool:
     """By its command line, or by its start time should the folder have been moved under it."""
     try:
         named = process.name() in NAMES
-        return named and (
-            str(cluster) in process.cmdline()
-            or abs(process.create_time() - started) < CLOCK_SLACK
-        )
+        return named and (str(cluster) in process.cmdline() or abs(process.create_time() - started) < CLOCK_SLACK)
     except psutil.Error:
         return False

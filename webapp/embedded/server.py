@@ -18,15 +18,10 @@ from webapp.embedded.cluster import KEEPER
 from webapp.embedded.home import PORT, Home
 from webapp.embedded.postmaster import Postmaster, find, gone, pid_file
 
-HUB, DATABASE = (
-    "hub",
-    "switchyard",
-)  # the role that owns the hub's database, and that database
+HUB, DATABASE = "hub", "switchyard"  # the role that owns the hub's database, and that database
 LAUNCH_SECONDS = 60.0  # recovery after a crash takes a few
 FROZEN_SECONDS = 5.0  # how long we hope that somebody continues a frozen server
-IN_USE_SECONDS = (
-    10.0  # how long the children of a killed server may finish what they do
-)
+IN_USE_SECONDS = 10.0  # how long the children of a killed server may finish what they do
 STOP_SECONDS = 30.0  # a fast shutdown; an immediate one gets as long again
 ASK_SECONDS = 2
 
@@ -34,9 +29,7 @@ ASK_SECONDS = 2
 class Server:
     """The server of one home. Callers of the verbs that change something hold the home's lock around them."""
 
-    def __init__(
-        self, home: Home, settings: Mapping[str, str], elsewhere: Path
-    ) -> None:
+    def __init__(self, home: Home, settings: Mapping[str, str], elsewhere: Path) -> None:
         self.home = home
         self._settings = settings
         self._elsewhere = elsewhere
@@ -66,11 +59,7 @@ class Server:
     def deaf(self) -> bool:
         """Whether it runs but its socket is gone, as when somebody emptied /tmp: it will never answer again."""
         postmaster = self.postmaster()
-        ready = (
-            postmaster is not None
-            and postmaster.status == "ready"
-            and not postmaster.frozen
-        )
+        ready = postmaster is not None and postmaster.status == "ready" and not postmaster.frozen
         return ready and not self.home.socket.exists()
 
     def shut_down(self) -> None:
@@ -83,9 +72,7 @@ class Server:
         if not gone(family, STOP_SECONDS):
             postmaster.end(at_once=True)
             if not gone(family, STOP_SECONDS):
-                raise EmbeddedError(
-                    f"The embedded database (process {postmaster.process.pid}) does not stop."
-                )
+                raise EmbeddedError(f"The embedded database (process {postmaster.process.pid}) does not stop.")
         self.postmaster()
 
     def _launch(self) -> None:
@@ -95,10 +82,7 @@ class Server:
         if self.home.made_by is None:
             cluster.make(self.home, found)
         # Whoever has the old pid now would pass for a server. That two serve one cluster, their shared memory forbids.
-        for stale in (
-            pid_file(self.home.cluster),
-            self.home.socket.with_name(f"{self.home.socket.name}.lock"),
-        ):
+        for stale in (pid_file(self.home.cluster), self.home.socket.with_name(f"{self.home.socket.name}.lock")):
             stale.unlink(missing_ok=True)
         deadline = time.monotonic() + IN_USE_SECONDS
         try:
@@ -138,13 +122,9 @@ class Server:
             waited = time.monotonic() - begun
             if postmaster and postmaster.frozen and waited > FROZEN_SECONDS:
                 pid = postmaster.process.pid
-                raise EmbeddedError(
-                    f"The embedded database (process {pid}) is frozen. Continue it: kill -CONT {pid}"
-                )
+                raise EmbeddedError(f"The embedded database (process {pid}) is frozen. Continue it: kill -CONT {pid}")
             if waited > LAUNCH_SECONDS:
-                raise EmbeddedError(
-                    f"The database in {self.home.folder} does not answer: {self.home.last_words()}"
-                )
+                raise EmbeddedError(f"The database in {self.home.folder} does not answer: {self.home.last_words()}")
             time.sleep(0.02)
         return True
 
@@ -155,24 +135,12 @@ class Server:
         role, database = sql.Identifier(HUB), sql.Identifier(DATABASE)
         with self._connect(KEEPER, "postgres") as connection:
             words = self.home.password(HUB).encode()
-            secret = connection.pgconn.encrypt_password(
-                words, HUB.encode(), b"scram-sha-256"
-            ).decode()
-            if not connection.execute(
-                "SELECT 1 FROM pg_roles WHERE rolname = %s", [HUB]
-            ).fetchone():
-                connection.execute(
-                    sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(role)
-                )
-            connection.execute(
-                sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, secret)
-            )
-            if not connection.execute(
-                "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]
-            ).fetchone():
-                connection.execute(
-                    sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role)
-                )
+            secret = connection.pgconn.encrypt_password(words, HUB.encode(), b"scram-sha-256").decode()
+            if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [HUB]).fetchone():
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEDB").format(role))
+            connection.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, secret))
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(database, role))
 
     def _connect(self, role: str, database: str) -> psycopg.Connection:
         return psycopg.connect(

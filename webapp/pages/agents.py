@@ -36,9 +36,7 @@ def index() -> flask.Response:
     user, show = person(), flask.request.args.get("show", "")
     with transaction() as session:
         now = database_time(session)
-        rows = session.execute(
-            overview.agents(now, Agent.visible_to(user)).limit(MOST)
-        ).all()
+        rows = session.execute(overview.agents(now, Agent.visible_to(user)).limit(MOST)).all()
         sessions = listing.sessions(session, [row.id for row in rows], now)
     kinds = {
         "": ("All", list(rows)),
@@ -51,9 +49,7 @@ def index() -> flask.Response:
         lead=lead(len(kinds["live"][1]), len(rows)),
         rows=[shown(row, user, sessions.get(row.id, [])) for row in kinds[show][1]],
         any_agent=bool(rows),
-        tabs=[
-            tab(name, label, len(some), show) for name, (label, some) in kinds.items()
-        ],
+        tabs=[tab(name, label, len(some), show) for name, (label, some) in kinds.items()],
         may_connect=user.is_at_least(Role.MEMBER),
         address=hub().config.public_url,
         width="table",
@@ -86,36 +82,23 @@ def lead(able: int, all: int) -> str | None:
     if able == all:
         return words.plural(all, "It can take work.", "All {word} can take work.")
     if able == 0:
-        return words.plural(
-            all, "It cannot take work now.", "None of {word} can take work now."
-        )
+        return words.plural(all, "It cannot take work now.", "None of {word} can take work now.")
     return f"{words.spelled(able).capitalize()} of {words.spelled(all)} can take work."
 
 
 def shown(row: Any, user: User, sessions: list[Any]) -> dict[str, Any]:
     """A row of the table (components/table.html)."""
-    state, where = (
-        presence.lamp(row),
-        flask.get_template_attribute("agents/where.html", "where"),
-    )
+    state, where = presence.lamp(row), flask.get_template_attribute("agents/where.html", "where")
     return {
         "id": f"agent-{row.id}",
         "cells": [
             {
                 "text": row.handle,
                 "href": f"/agents/{row.id}",
-                "avatar": {
-                    "kind": "agent",
-                    "initials": avatars.initials("agent", row.id, row.handle),
-                },
-                "meta": " · ".join(
-                    part for part in (whose(row, user), kind(row)) if part
-                ),
+                "avatar": {"kind": "agent", "initials": avatars.initials("agent", row.id, row.handle)},
+                "meta": " · ".join(part for part in (whose(row, user), kind(row)) if part),
             },
-            {
-                "lamp": {"state": state["state"], "word": state["word"]},
-                "meta": state["meta"],
-            },
+            {"lamp": {"state": state["state"], "word": state["word"]}, "meta": state["meta"]},
             {"html": where(sessions, row.away_since)},
             takes(row.routing_expression),
             {"text": work_now(row), "meta": waiting(row)},
@@ -136,11 +119,7 @@ def kind(row: Any) -> str:
 def takes(expression: str | None) -> dict[str, Any]:
     """What it takes, as a cell."""
     if expression:
-        return {
-            "text": expression,
-            "mono": True,
-            "meta": "and when named, or in its topics",
-        }
+        return {"text": expression, "mono": True, "meta": "and when named, or in its topics"}
     return {"text": "when named, or in its topics"}
 
 
@@ -169,9 +148,7 @@ def show(id: int) -> flask.Response:
     """Its sessions, its work, and, for its owner, what may be changed."""
     with transaction() as session:
         agent = Agent.seen_by(session, person(), id)
-    return page(
-        id, Form(routing_expression=agent.routing_expression or "", **numbers(agent))
-    )
+    return page(id, Form(routing_expression=agent.routing_expression or "", **numbers(agent)))
 
 
 @blueprint.post("/agents/<int:id>")
@@ -207,19 +184,12 @@ def whole(given: str, empty: int | None) -> Any:
     given = given.strip()
     if given == "":
         return empty
-    return (
-        int(given)
-        if given.isascii() and given.isdecimal() and len(given) < 16
-        else given
-    )
+    return int(given) if given.isascii() and given.isdecimal() and len(given) < 16 else given
 
 
 def numbers(agent: Agent) -> dict[str, Any]:
     """What stands in the form's fields."""
-    return {
-        "keep_seconds": agent.keep_seconds,
-        "max_tasks": "" if agent.max_tasks is None else agent.max_tasks,
-    }
+    return {"keep_seconds": agent.keep_seconds, "max_tasks": "" if agent.max_tasks is None else agent.max_tasks}
 
 
 def page(id: int, form: Form, status: int = 200) -> flask.Response:
@@ -228,14 +198,10 @@ def page(id: int, form: Form, status: int = 200) -> flask.Response:
     with transaction() as session:
         agent = Agent.seen_by(session, user, id)
         now = database_time(session)
-        row = session.execute(
-            overview.agents(now, select(Agent).where(Agent.id == id))
-        ).one()
+        row = session.execute(overview.agents(now, select(Agent).where(Agent.id == id))).one()
         sessions = listing.sessions(session, [id], now).get(id, [])
         its_open = (Task.agent_id == id, Task.finished_at.is_(None))
-        tasks = session.execute(
-            overview.tasks(user.id).where(*its_open).limit(MOST_TASKS)
-        ).all()
+        tasks = session.execute(overview.tasks(user.id).where(*its_open).limit(MOST_TASKS)).all()
     return answer(
         "agents/agent.html",
         status,

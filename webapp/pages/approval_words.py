@@ -12,9 +12,7 @@ from webapp import asked, words
 from webapp.fragments import moment
 
 NOTHING = "Your tap changed nothing."
-ELSEWHERE = (
-    "The turn ended, or it was answered in the terminal. Nobody waits for it any more."
-)
+ELSEWHERE = "The turn ended, or it was answered in the terminal. Nobody waits for it any more."
 EXPIRED = "Nobody decided in time."
 
 
@@ -25,36 +23,25 @@ def lead(count: int, oldest: datetime | None, now: datetime) -> str:
     since = words.span(now - oldest)
     if count >= 100:
         return f"More than 99 wait for you, the oldest for {since}."
-    return words.plural(
-        count,
-        f"One waits for you, for {since}.",
-        f"{{Word}} wait for you, the oldest for {since}.",
-    )
+    return words.plural(count, f"One waits for you, for {since}.", f"{{Word}} wait for you, the oldest for {since}.")
 
 
 def state(row: Any, user: User) -> dict[str, str] | None:
     """{state, word} above the heading; None while it is this person's move, which a badge says."""
     if row.status == ApprovalStatus.PENDING:
-        return (
-            None if row.mine else {"state": "waiting", "word": "Waits for an approver"}
-        )
+        return None if row.mine else {"state": "waiting", "word": "Waits for an approver"}
     if row.status == ApprovalStatus.ELSEWHERE:
         return {"state": "off", "word": "Decided elsewhere"}
     if row.status == ApprovalStatus.EXPIRED:
         return {"state": "off", "word": "Expired"}
-    return {
-        "state": "off",
-        "word": "Decided" if row.decided_by_id == user.id else "Already decided",
-    }
+    return {"state": "off", "word": "Decided" if row.decided_by_id == user.id else "Already decided"}
 
 
 def title(row: Any, user: User) -> str | Markup:
     """ "Jonas denied this 12 s ago", or who asks to do what where."""
     if row.status in (ApprovalStatus.ALLOWED, ApprovalStatus.DENIED):
         who = "You" if row.decided_by_id == user.id else row.decider_name
-        return Markup("{} {} this {}").format(
-            who, verb(row), moment(row.decided_at, "seen")
-        )
+        return Markup("{} {} this {}").format(who, verb(row), moment(row.decided_at, "seen"))
     return f"{asked.heading(row)} in {row.topic_name}"
 
 
@@ -77,26 +64,14 @@ def sentence(row: Any, too_late: bool) -> str | None:
 
 def reason_hint(row: Any) -> str:
     """Who reads the reason; a tool is told yes or no, and nothing else."""
-    return (
-        f"({row.agent_short} reads it)"
-        if row.kind == Kind.QUESTION
-        else "(people read it here)"
-    )
+    return f"({row.agent_short} reads it)" if row.kind == Kind.QUESTION else "(people read it here)"
 
 
 def facts(row: Any, shown: SimpleNamespace) -> list[tuple[str, Any]]:
     """What goes with the request: where it would happen, why, when it was asked, for which conversation."""
-    when = Markup("{}, at {}").format(
-        moment(row.created_at, "ago"), moment(row.created_at, "clock")
-    )
-    link = Markup('<a href="{}">{}</a>').format(
-        shown.topic["href"], shown.topic["name"]
-    )
-    tool = (
-        []
-        if row.tool_name is None
-        else [("Tool", Markup("<code>{}</code>").format(asked.exact(row.tool_name)))]
-    )
+    when = Markup("{}, at {}").format(moment(row.created_at, "ago"), moment(row.created_at, "clock"))
+    link = Markup('<a href="{}">{}</a>').format(shown.topic["href"], shown.topic["name"])
+    tool = [] if row.tool_name is None else [("Tool", Markup("<code>{}</code>").format(asked.exact(row.tool_name)))]
     return [*tool, *shown.facts, ("Asked", when), ("In", link)]
 
 
@@ -104,24 +79,9 @@ def events(row: Any) -> list[dict[str, Any]]:
     """The two ends of it, oldest first, for the rail; only of what a person decided."""
     if row.decided_at is None:
         return []
-    begun = {
-        "at": row.created_at,
-        "state": "off",
-        "word": "Asked",
-        "text": f"{row.agent_short} asked.",
-        "meta": None,
-    }
+    begun = {"at": row.created_at, "state": "off", "word": "Asked", "text": f"{row.agent_short} asked.", "meta": None}
     said = f"{row.decider_name} {verb(row)} it."
-    return [
-        begun,
-        {
-            "at": row.decided_at,
-            "state": "done",
-            "word": "Decided",
-            "text": said,
-            "meta": None,
-        },
-    ]
+    return [begun, {"at": row.decided_at, "state": "done", "word": "Decided", "text": said, "meta": None}]
 
 
 def in_table(row: Any, user: User) -> dict[str, Any]:
@@ -129,29 +89,14 @@ def in_table(row: Any, user: User) -> dict[str, Any]:
     shown = asked.request(row)
     at = row.decided_at or row.created_at
     who = "you" if row.decided_by_id == user.id else row.decider_name
-    decision = {
-        ApprovalStatus.ELSEWHERE: "Decided elsewhere",
-        ApprovalStatus.EXPIRED: "Expired",
-    }.get(row.status)
-    said = (
-        Markup("<strong>{}</strong> by {}").format(verb(row).capitalize(), who)
-        if decision is None
-        else None
-    )
+    decision = {ApprovalStatus.ELSEWHERE: "Decided elsewhere", ApprovalStatus.EXPIRED: "Expired"}.get(row.status)
+    said = Markup("<strong>{}</strong> by {}").format(verb(row).capitalize(), who) if decision is None else None
     return {
         "id": f"approval-{row.id}",
         "cells": [
-            {
-                "text": shown.line,
-                "href": shown.href,
-                "mono": row.question is None,
-                "meta": shown.heading,
-            },
+            {"text": shown.line, "href": shown.href, "mono": row.question is None, "meta": shown.heading},
             {"text": row.agent_short, "meta": row.topic_name},
-            {
-                "html": said or Markup("<strong>{}</strong>").format(decision),
-                "meta": quoted(row.reason),
-            },
+            {"html": said or Markup("<strong>{}</strong>").format(decision), "meta": quoted(row.reason)},
             {"html": moment(at, "ago"), "meta": moment(at, "clock")},
         ],
     }
@@ -159,11 +104,7 @@ def in_table(row: Any, user: User) -> dict[str, Any]:
 
 def quoted(reason: str | None) -> str | None:
     """A reason on one line, in quotes."""
-    return (
-        asked.quoted(reason if len(reason) <= 120 else f"{reason[:120]} ...")
-        if reason
-        else None
-    )
+    return asked.quoted(reason if len(reason) <= 120 else f"{reason[:120]} ...") if reason else None
 
 
 def done(behavior: str, count: int) -> str:

@@ -31,11 +31,7 @@ OVER = {
     "decided": (ApprovalStatus.ALLOWED, ApprovalStatus.DENIED),
     "expired": (ApprovalStatus.EXPIRED, ApprovalStatus.ELSEWHERE),
 }
-TABS = (
-    ("", "Waiting"),
-    ("decided", "Decided"),
-    ("expired", "Ended without a decision"),
-)
+TABS = (("", "Waiting"), ("decided", "Decided"), ("expired", "Ended without a decision"))
 
 blueprint = flask.Blueprint("approvals", __name__)
 
@@ -54,18 +50,14 @@ def index() -> flask.Response:
     user, before = person(), flask.request.args.get("before", "")
     further = int(before) if before.isdecimal() and len(before) < 16 else None
     with transaction() as session:
-        rows = session.execute(
-            inbox.over(user, statuses, further).limit(PAGE + 1)
-        ).all()
+        rows = session.execute(inbox.over(user, statuses, further).limit(PAGE + 1)).all()
     return answer(
         "approvals/approvals.html",
         lead=None,
         waiting_rows=None,
         table=[say.in_table(row, user) for row in rows[:PAGE]],
         tabs=tabs(user, "expired" if statuses[0] in OVER["expired"] else "decided"),
-        next=f"/approvals?status={status}&before={rows[PAGE - 1].id}"
-        if len(rows) > PAGE
-        else None,
+        next=f"/approvals?status={status}&before={rows[PAGE - 1].id}" if len(rows) > PAGE else None,
         **around(user),
     )
 
@@ -80,9 +72,7 @@ def waiting(status: int = 200, problem: str | None = None) -> flask.Response:
     return answer(
         "approvals/approvals.html",
         status,
-        lead=say.lead(
-            shell.approvals(user), open_[0].created_at if open_ else None, now
-        ),
+        lead=say.lead(shell.approvals(user), open_[0].created_at if open_ else None, now),
         waiting_rows=[asked.request(row) for row in open_],
         table=[say.in_table(row, user) for row in lately],
         tabs=tabs(user, ""),
@@ -120,9 +110,7 @@ def show(id: int) -> flask.Response:
     return page(id, Form(reason=""))
 
 
-def page(
-    id: int, form: Form, status: int = 200, too_late: bool = False
-) -> flask.Response:
+def page(id: int, form: Form, status: int = 200, too_late: bool = False) -> flask.Response:
     """The page of one; `too_late`: somebody pressed a button that no longer does anything."""
     user = person()
     with transaction() as session:
@@ -163,13 +151,9 @@ def decide(id: int) -> flask.Response:
     back = came_from()
     if back.startswith("/approvals"):
         back = "/approvals" if back in ("/approvals", "/approvals/batch") else ""
-    if back.startswith("/topics/") and STREAM in flask.request.headers.get(
-        "Accept", ""
-    ):
+    if back.startswith("/topics/") and STREAM in flask.request.headers.get("Accept", ""):
         return fragment(id)
-    return flask.make_response(
-        flask.redirect(back or flask.url_for("approvals.show", id=id), 303)
-    )
+    return flask.make_response(flask.redirect(back or flask.url_for("approvals.show", id=id), 303))
 
 
 @blueprint.get("/approvals/<int:id>/decision")
@@ -183,18 +167,14 @@ def decision(id: int, behavior: str, reason: str) -> PermissionRequest:
     """One decision of this person, in a transaction of its own."""
     with transaction() as session:
         now = database_time(session)
-        return deciding.decide(
-            session, person(), id, behavior, reason, now, prompts.continuation
-        )
+        return deciding.decide(session, person(), id, behavior, reason, now, prompts.continuation)
 
 
 def fragment(id: int) -> flask.Response:
     """What was decided, in the open topic."""
     with transaction() as session:
         row = inbox.by_ids(session, person(), [id])[id]
-    return flask.make_response(
-        asked.fragment(row), 200, {"Content-Type": f"{STREAM}; charset=utf-8"}
-    )
+    return flask.make_response(asked.fragment(row), 200, {"Content-Type": f"{STREAM}; charset=utf-8"})
 
 
 # -- several at once -------------------------------------------------------------------------------------------------
@@ -205,9 +185,7 @@ def fragment(id: int) -> flask.Response:
 def confirm() -> flask.Response:
     """Names what was chosen, complete, before anything is decided."""
     behavior = flask.request.args.get("behavior", "")
-    return batch_page(
-        chosen(flask.request.args.getlist("id")), behavior, Form(reason="")
-    )
+    return batch_page(chosen(flask.request.args.getlist("id")), behavior, Form(reason=""))
 
 
 @blueprint.post("/approvals/batch")
@@ -234,9 +212,7 @@ def decide_all() -> flask.Response:
     return go_to("approvals.index")
 
 
-def batch_page(
-    ids: list[int], behavior: str, form: Form, status: int = 200
-) -> flask.Response:
+def batch_page(ids: list[int], behavior: str, form: Form, status: int = 200) -> flask.Response:
     """The page that names them; those that are no longer this person's to decide are left out."""
     if behavior not in (Behavior.ALLOW, Behavior.DENY):
         raise Invalid(behavior="Choose Allow all or Deny all.")
@@ -259,16 +235,12 @@ def batch_page(
 
 def still_open(session: Session, user: User, ids: list[int]) -> list[tuple[Any, Any]]:
     """Those that wait for this person, each with its whole input, the oldest first."""
-    rows = session.execute(
-        inbox.waiting(user).where(PermissionRequest.id.in_(ids))
-    ).all()
+    rows = session.execute(inbox.waiting(user).where(PermissionRequest.id.in_(ids))).all()
     whole = inbox.inputs(session, [row.id for row in rows])
     return [(row, whole[row.id]) for row in rows]
 
 
 def chosen(given: list[str]) -> list[int]:
     """The ids that were ticked, each once."""
-    ids = [
-        int(one) for one in given if one.isascii() and one.isdecimal() and len(one) < 16
-    ]
+    ids = [int(one) for one in given if one.isascii() and one.isdecimal() and len(one) < 16]
     return list(dict.fromkeys(ids))[:MOST_CHOSEN]

@@ -58,13 +58,7 @@ def read(session: Session, topic_id: int, window: Window) -> Read:
     return Read(rows[-PAGE:], len(rows) > PAGE, window.before is not None)
 
 
-def context(
-    session: Session,
-    user: User,
-    topic: Topic,
-    now: datetime,
-    window: Window | None = None,
-) -> dict[str, Any]:
+def context(session: Session, user: User, topic: Topic, now: datetime, window: Window | None = None) -> dict[str, Any]:
     """Everything that topics/topic.html wants; the same number of statements however long the topic is."""
     window = window or Window()
     found = read(session, topic.id, window)
@@ -83,19 +77,11 @@ def context(
         "streams": shell.streams(user, topic.stream, "hub"),
         "refresh_on": "topic presence approval approvals",
         "items": items(session, user, found.rows, may_write),
-        "earlier": f"/topics/{topic.id}?before={found.rows[0].id}"
-        if found.earlier and found.rows
-        else None,
-        "later": f"/topics/{topic.id}?after={found.rows[-1].id}"
-        if found.later and found.rows
-        else None,
-        "route": route(topic, listening(session, user, topic, "", now), "", bool(here))
-        if may_write
-        else None,
+        "earlier": f"/topics/{topic.id}?before={found.rows[0].id}" if found.earlier and found.rows else None,
+        "later": f"/topics/{topic.id}?after={found.rows[-1].id}" if found.later and found.rows else None,
+        "route": route(topic, listening(session, user, topic, "", now), "", bool(here)) if may_write else None,
         "once": new_once(),
-        "menu": [{"href": f"/topics/{topic.id}/edit", "label": "Change this topic"}]
-        if may_write
-        else [],
+        "menu": [{"href": f"/topics/{topic.id}/edit", "label": "Change this topic"}] if may_write else [],
         "after_url": f"/topics/{topic.id}/after",
         "read_url": f"/topics/{topic.id}/read",
     }
@@ -108,30 +94,16 @@ def new_once() -> str:
 
 def lead(topic: Topic, creative: str, here: list[Any]) -> str:
     """ "In Atlas. Its agent is scout." """
-    primary = next(
-        (row.handle for row in here if row.id == topic.primary_agent_id), None
-    )
+    primary = next((row.handle for row in here if row.id == topic.primary_agent_id), None)
     place = f"Archived. In {creative}." if topic.archived else f"In {creative}."
-    return (
-        f"{place} Its agent is {primary}."
-        if primary
-        else f"{place} It has no agent of its own."
-    )
+    return f"{place} Its agent is {primary}." if primary else f"{place} It has no agent of its own."
 
 
-def items(
-    session: Session, user: User, rows: list[Any], may_act: bool, days: bool = True
-) -> list[dict[str, Any]]:
+def items(session: Session, user: User, rows: list[Any], may_act: bool, days: bool = True) -> list[dict[str, Any]]:
     """Messages, what is asked, and the work on them, as the log shows them; with `days`, a line where a day begins."""
     prompts = [row.id for row in rows if row.source == Source.PROMPT]
     requests = inbox.by_message(session, user, prompts) if prompts else {}
-    on_them = (
-        session.execute(
-            work(TaskMessage.message_id.in_([row.id for row in rows]))
-        ).all()
-        if rows
-        else []
-    )
+    on_them = session.execute(work(TaskMessage.message_id.in_([row.id for row in rows]))).all() if rows else []
     below = fragments.by_message(on_them, may_act)
     zone = fragments.reader_zone()
     found: list[dict[str, Any]] = []
@@ -145,12 +117,7 @@ def items(
         if row.id in requests:
             found.append(card(requests[row.id]))
         else:
-            found.append(
-                {
-                    "kind": "message",
-                    "message": fragments.as_said(row, mine, alone=begins),
-                }
-            )
+            found.append({"kind": "message", "message": fragments.as_said(row, mine, alone=begins)})
         found.extend({"kind": item.kind, "task": item} for item in mine)
         day = its_day
     return found
@@ -164,26 +131,15 @@ def card(row: Any) -> dict[str, Any]:
 
 def agents_in(session: Session, topic: Topic, now: datetime) -> list[Any]:
     """The agents that may work in a topic (rows of `models.overview.agents`)."""
-    return list(
-        session.execute(
-            overview.agents(now, Agent.usable_in(topic.creative_id)).limit(MOST_NAMED)
-        )
-    )
+    return list(session.execute(overview.agents(now, Agent.usable_in(topic.creative_id)).limit(MOST_NAMED)))
 
 
-def aside(
-    session: Session, user: User, topic: Topic, here: list[Any], now: datetime
-) -> dict[str, Any]:
+def aside(session: Session, user: User, topic: Topic, here: list[Any], now: datetime) -> dict[str, Any]:
     """What stands beside the conversation (topics/aside.html)."""
-    return {
-        "people": people(session, user, topic, here),
-        "work": work_counts(session, topic, now),
-    }
+    return {"people": people(session, user, topic, here), "work": work_counts(session, topic, now)}
 
 
-def people(
-    session: Session, user: User, topic: Topic, here: list[Any]
-) -> list[dict[str, Any]]:
+def people(session: Session, user: User, topic: Topic, here: list[Any]) -> list[dict[str, Any]]:
     """Who may read here, and the agents that may work here with what they do now."""
     found = [
         {
@@ -191,15 +147,9 @@ def people(
             "name": row.name,
             "initials": avatars.initials("user", row.id, row.name),
             "lamp": None,
-            "words": "you"
-            if row.id == user.id
-            else "may read"
-            if row.level == Level.READ
-            else "",
+            "words": "you" if row.id == user.id else "may read" if row.level == Level.READ else "",
         }
-        for row in session.execute(
-            overview.readers(topic.creative_id).limit(MOST_NAMED)
-        )
+        for row in session.execute(overview.readers(topic.creative_id).limit(MOST_NAMED))
     ]
     return found + [
         {
@@ -214,60 +164,31 @@ def people(
 
 def work_counts(session: Session, topic: Topic, now: datetime) -> list[tuple[str, int]]:
     """What is going on here, and what was answered today."""
-    today = now.astimezone(fragments.reader_zone()).replace(
-        hour=0, minute=0, second=0, microsecond=0
-    )
+    today = now.astimezone(fragments.reader_zone()).replace(hour=0, minute=0, second=0, microsecond=0)
     counts = overview.work_in(session, topic.id, today.astimezone(UTC))
-    return [
-        ("Working", counts.working),
-        ("Waiting", counts.waiting),
-        ("Answered today", counts.answered),
-    ]
+    return [("Working", counts.working), ("Waiting", counts.waiting), ("Answered today", counts.answered)]
 
 
 # -- where a message would go ----------------------------------------------------------------------------------------
 
 
-def listening(
-    session: Session, user: User, topic: Topic, text: str, now: datetime
-) -> Listeners:
+def listening(session: Session, user: User, topic: Topic, text: str, now: datetime) -> Listeners:
     """Who would take this text now."""
     return topic.listeners(session, text, user.name, now)
 
 
-def route(
-    topic: Topic, taking: Listeners, text: str, any_agent: bool = True
-) -> dict[str, Any]:
+def route(topic: Topic, taking: Listeners, text: str, any_agent: bool = True) -> dict[str, Any]:
     """The line under the composer (components/composer.html). `any_agent`: whether some agent may work here."""
     if not taking.agents:
-        link = (
-            {"href": "/agents", "label": "Connect an agent"} if not any_agent else None
-        )
-        return {
-            "to": None,
-            "state": "trouble",
-            "words": f"Will go to nobody. {taking.why}",
-            "link": link,
-        }
+        link = {"href": "/agents", "label": "Connect an agent"} if not any_agent else None
+        return {"to": None, "state": "trouble", "words": f"Will go to nobody. {taking.why}", "link": link}
     away = [agent for agent in taking.agents if taking.waits_for.get(agent.id)]
     if len(taking.agents) > 1:
-        return {
-            "to": None,
-            "state": "waiting" if away else None,
-            "words": _to_several(taking.agents, away),
-        }
+        return {"to": None, "state": "waiting" if away else None, "words": _to_several(taking.agents, away)}
     [agent] = taking.agents
-    to = {
-        "kind": "agent",
-        "initials": avatars.initials("agent", agent.id, agent.handle),
-        "name": agent.handle,
-    }
+    to = {"kind": "agent", "initials": avatars.initials("agent", agent.id, agent.handle), "name": agent.handle}
     if away:
-        return {
-            "to": to,
-            "state": "waiting",
-            "words": ", which is away; it waits in the queue.",
-        }
+        return {"to": to, "state": "waiting", "words": ", which is away; it waits in the queue."}
     return {
         "to": to,
         "state": None,
@@ -279,11 +200,7 @@ def route(
 def _because(topic: Topic, agent: Agent, text: str) -> str:
     if mentioned(text, [agent]):
         return ", named here."
-    return (
-        ", this topic’s agent."
-        if agent.id == topic.primary_agent_id
-        else ", which takes what is written here."
-    )
+    return ", this topic’s agent." if agent.id == topic.primary_agent_id else ", which takes what is written here."
 
 
 def _to_several(agents: list[Agent], away: list[Agent]) -> str:

@@ -23,11 +23,7 @@ LEVELS = [
     (Level.FEEDBACK.value, "May read and write"),
     (Level.ADMIN.value, "May also share it"),
 ]
-HELD = {
-    Level.READ: "you may read",
-    Level.FEEDBACK: "you may write",
-    Level.ADMIN: "yours to share",
-}
+HELD = {Level.READ: "you may read", Level.FEEDBACK: "you may write", Level.ADMIN: "yours to share"}
 
 blueprint = flask.Blueprint("creatives", __name__)
 
@@ -41,9 +37,7 @@ def index() -> flask.Response:
         rows = session.execute(overview.creatives(user.id).limit(MOST)).all()
     return answer(
         "creatives/creatives.html",
-        lead=words.plural(len(rows), "One is open to you.", "{Word} are open to you.")
-        if rows
-        else None,
+        lead=words.plural(len(rows), "One is open to you.", "{Word} are open to you.") if rows else None,
         creatives=[shown(row, user) for row in rows],
         may_create=user.is_at_least(Role.MEMBER),
         refresh_on="rights topics",
@@ -54,14 +48,8 @@ def shown(row: Any, user: User) -> dict[str, Any]:
     """A row of the list."""
     mine = row.owner_id == user.id
     held = "yours" if mine else f"{row.owner_name}’s, {HELD[Level(row.level)]}"
-    shared = words.plural(
-        row.people, "shared with one person", "shared with {n} people"
-    )
-    meta = [
-        held,
-        words.plural(row.topics, "1 topic", "{n} topics"),
-        shared if row.people else "not shared",
-    ]
+    shared = words.plural(row.people, "shared with one person", "shared with {n} people")
+    meta = [held, words.plural(row.topics, "1 topic", "{n} topics"), shared if row.people else "not shared"]
     return {"id": row.id, "name": row.name, "meta": meta}
 
 
@@ -136,18 +124,13 @@ def found(session: Session, email: str) -> User:
     """The person with this address. Raises Invalid (email)."""
     user = User.by_email(session, email.replace("\x00", ""))
     if user is None:
-        raise Invalid(
-            email="Nobody here has this address. An admin can invite them under People."
-        )
+        raise Invalid(email="Nobody here has this address. An admin can invite them under People.")
     return user
 
 
 def by_email(refusal: Invalid) -> Invalid:
     """What the model says of the person or the creative, said of the field that was typed into."""
-    fields = {
-        "email" if name in ("user_id", "creative_id") else name: words
-        for name, words in refusal.fields.items()
-    }
+    fields = {"email" if name in ("user_id", "creative_id") else name: words for name, words in refusal.fields.items()}
     return Invalid(**fields)
 
 
@@ -156,16 +139,12 @@ def page(id: int, form: Form, status: int = 200) -> flask.Response:
     user = person()
     with transaction() as session:
         creative = Creative.seen_by(session, user, id)
-        may_share = (
-            creative.allows(session, user, Level.ADMIN) and not creative.is_inbox
-        )
+        may_share = creative.allows(session, user, Level.ADMIN) and not creative.is_inbox
         may_write = creative.allows(session, user, Level.FEEDBACK)
         readers = session.execute(overview.readers(id).limit(MOST)).all()
         if form.errors and not may_share:  # there is no form to say it in
             raise Invalid(" ".join(form.errors.values()))
-        rows = session.execute(
-            overview.topics_in_full(user.id, within=id).limit(topics.PAGE + 1)
-        ).all()
+        rows = session.execute(overview.topics_in_full(user.id, within=id).limit(topics.PAGE + 1)).all()
     return answer(
         "creatives/creative.html",
         status,

@@ -4,9 +4,7 @@ import html
 import re
 
 MOST = 160
-BLOCK = re.compile(
-    r"</?(?:p|div|li|ul|ol|pre|h[1-6]|br|hr|table|thead|tbody|tr|td|th|blockquote)\b[^>]*>"
-)
+BLOCK = re.compile(r"</?(?:p|div|li|ul|ol|pre|h[1-6]|br|hr|table|thead|tbody|tr|td|th|blockquote)\b[^>]*>")
 # The last tag may have been cut off in the middle.
 TAG = re.compile(r"<[^>]*(?:>|$)")
 CUT_NAME = re.compile(r"&[#\w]*$")

@@ -29,49 +29,33 @@ LOST = {
 @blueprint.get("/set-up/<secret>")
 def set_up(secret: str) -> flask.Response:
     """The form that makes the first account."""
-    return answer(
-        "first_run/set_up.html",
-        form=Form(),
-        link=find(LinkKind.SET_UP, secret),
-        secret=secret,
-    )
+    return answer("first_run/set_up.html", form=Form(), link=find(LinkKind.SET_UP, secret), secret=secret)
 
 
 @blueprint.post("/set-up/<secret>")
 def make_admin(secret: str) -> flask.Response:
     """Makes the first account, an admin's, and signs it in."""
     link = find(LinkKind.SET_UP, secret)
-    return join(
-        link, secret, Form.posted("name", "email", "password"), "first_run/set_up.html"
-    )
+    return join(link, secret, Form.posted("name", "email", "password"), "first_run/set_up.html")
 
 
 @blueprint.get("/invitation/<secret>")
 def invitation(secret: str) -> flask.Response:
     """The form by which somebody who was invited makes an account."""
-    return answer(
-        "first_run/invitation.html",
-        form=Form(),
-        link=find(LinkKind.INVITATION, secret),
-        secret=secret,
-    )
+    return answer("first_run/invitation.html", form=Form(), link=find(LinkKind.INVITATION, secret), secret=secret)
 
 
 @blueprint.post("/invitation/<secret>")
 def accept(secret: str) -> flask.Response:
     """Makes the account and signs it in."""
     link = find(LinkKind.INVITATION, secret)
-    return join(
-        link, secret, Form.posted("name", "password"), "first_run/invitation.html"
-    )
+    return join(link, secret, Form.posted("name", "password"), "first_run/invitation.html")
 
 
 @blueprint.get("/reset/<secret>")
 def reset(secret: str) -> flask.Response:
     """The form for a new password."""
-    return answer(
-        "first_run/reset.html", form=Form(), user=forgetful(secret), secret=secret
-    )
+    return answer("first_run/reset.html", form=Form(), user=forgetful(secret), secret=secret)
 
 
 @blueprint.post("/reset/<secret>")
@@ -82,13 +66,7 @@ def change_password(secret: str) -> flask.Response:
     try:
         password_hash = new_password(form, user.email)
     except Invalid as refusal:
-        return answer(
-            "first_run/reset.html",
-            422,
-            form=form.refused(refusal),
-            user=user,
-            secret=secret,
-        )
+        return answer("first_run/reset.html", 422, form=form.refused(refusal), user=user, secret=secret)
     with transaction() as session:
         now = database_time(session)
         link = usable(session, LinkKind.RESET, secret, now, lock=True)
@@ -101,9 +79,7 @@ def change_password(secret: str) -> flask.Response:
 def forgetful(secret: str) -> User:
     """Whose password a link resets. Raises NotFound."""
     with transaction() as session:
-        return owner(
-            session, usable(session, LinkKind.RESET, secret, database_time(session))
-        )
+        return owner(session, usable(session, LinkKind.RESET, secret, database_time(session)))
 
 
 def owner(session: Session, link: OneTimeLink) -> User:
@@ -120,20 +96,14 @@ def find(kind: LinkKind, secret: str) -> OneTimeLink:
         return usable(session, kind, secret, database_time(session))
 
 
-def usable(
-    session: Session, kind: LinkKind, secret: str, now: datetime, lock: bool = False
-) -> OneTimeLink:
+def usable(session: Session, kind: LinkKind, secret: str, now: datetime, lock: bool = False) -> OneTimeLink:
     """The link; locked, so that this transaction alone uses it. Raises NotFound."""
     try:
         link = OneTimeLink.find(session, kind, secret, now, lock)
     except NotFound:
         raise NotFound(LOST[kind]) from None
-    if kind is LinkKind.SET_UP and User.any(
-        session
-    ):  # made on the command line meanwhile
-        raise NotFound(
-            "This hub has an account already, so this link has ended. Sign in."
-        )
+    if kind is LinkKind.SET_UP and User.any(session):  # made on the command line meanwhile
+        raise NotFound("This hub has an account already, so this link has ended. Sign in.")
     return link
 
 
@@ -149,9 +119,7 @@ def join(found: OneTimeLink, secret: str, form: Form, template: str) -> flask.Re
             user = User.create(session, email, form["name"], link.role, password_hash)
             link.use(now)
     except (Invalid, NameTaken) as refusal:
-        return answer(
-            template, 422, form=form.refused(refusal), link=found, secret=secret
-        )
+        return answer(template, 422, form=form.refused(refusal), link=found, secret=secret)
     return welcome(user, "account_made")
 
 

@@ -25,12 +25,7 @@ class Form:
     @classmethod
     def posted(cls, *names: str) -> "Form":
         """These fields of this request, "" for a missing one. A zero byte, which Postgres cannot store, is cut."""
-        return cls(
-            **{
-                name: flask.request.form.get(name, "").replace("\x00", "")
-                for name in names
-            }
-        )
+        return cls(**{name: flask.request.form.get(name, "").replace("\x00", "") for name in names})
 
     def __getitem__(self, name: str) -> str:
         return self.values[name]
@@ -50,29 +45,15 @@ class Form:
 
     def refused(self, refusal: Refusal) -> "Form":
         """The same form with the sentences of a refusal; one that names none of its fields stands on top."""
-        self.errors = {
-            name: sentence
-            for name, sentence in refusal.fields.items()
-            if name in self.values
-        }
-        strange = [
-            sentence
-            for name, sentence in refusal.fields.items()
-            if name not in self.values
-        ]
-        self.problem = " ".join(strange) or (
-            str(refusal) if not self.errors else "Correct what is marked below."
-        )
+        self.errors = {name: sentence for name, sentence in refusal.fields.items() if name in self.values}
+        strange = [sentence for name, sentence in refusal.fields.items() if name not in self.values]
+        self.problem = " ".join(strange) or (str(refusal) if not self.errors else "Correct what is marked below.")
         return self
 
     def of(self, name: str) -> dict[str, Any]:
         """Value, error and focus of a field, for the macro `form_field`."""
         first = next(iter(self.errors), None)
-        return {
-            "value": self.values.get(name),
-            "error": self.errors.get(name),
-            "focus": first == name,
-        }
+        return {"value": self.values.get(name), "error": self.errors.get(name), "focus": first == name}
 
 
 def answer(template: str, status: int = 200, **context: Any) -> flask.Response:

@@ -37,16 +37,10 @@ def show() -> flask.Response:
     user = person()
     with transaction() as session:
         now = database_time(session)
-        needs = session.execute(
-            overview.fruitless(user.id, now - RECENT).limit(MOST_NEEDED)
-        ).all()
-        open_ = session.execute(
-            overview.tasks(user.id).where(Task.finished_at.is_(None)).limit(MOST)
-        ).all()
+        needs = session.execute(overview.fruitless(user.id, now - RECENT).limit(MOST_NEEDED)).all()
+        open_ = session.execute(overview.tasks(user.id).where(Task.finished_at.is_(None)).limit(MOST)).all()
         topics = session.execute(overview.topics_in_full(user.id).limit(MOST)).all()
-        agents = session.execute(
-            overview.agents(now, Agent.visible_to(user)).limit(MOST_AGENTS)
-        ).all()
+        agents = session.execute(overview.agents(now, Agent.visible_to(user)).limit(MOST_AGENTS)).all()
         finished = finished_today(session, user, now)
     new = [row for row in topics if row.unread]
     return answer(
@@ -55,10 +49,7 @@ def show() -> flask.Response:
         needs=[needed(row) for row in needs],
         under_way=[work.shown(row) for row in open_],
         new=[news(row) for row in new],
-        agents=[
-            {"name": row.handle, "id": row.id, "lamp": presence.brief(row)}
-            for row in agents
-        ],
+        agents=[{"name": row.handle, "id": row.id, "lamp": presence.brief(row)} for row in agents],
         finished=finished,
         any_topic=bool(topics),
         may_write=user.is_at_least(Role.MEMBER),
@@ -71,21 +62,13 @@ def show() -> flask.Response:
 
 def lead(needs: int, agents: Any, new: bool) -> str:
     """What needs you, and who works, in a sentence each."""
-    first = (
-        words.plural(needs, "One thing needs you.", "{Word} things need you.")
-        if needs
-        else "Nothing needs you."
-    )
+    first = words.plural(needs, "One thing needs you.", "{Word} things need you.") if needs else "Nothing needs you."
     working = sum(1 for row in agents if row.working and row.live)
     if working:
         return f"{first} {words.plural(working, 'One agent is working.', '{Word} agents are working.')}"
     if not agents:
         return first
-    return (
-        f"{first} No agent is working now."
-        if new or needs
-        else f"{first} All is quiet."
-    )
+    return f"{first} No agent is working now." if new or needs else f"{first} All is quiet."
 
 
 def needed(row: Any) -> dict[str, Any]:
@@ -93,9 +76,7 @@ def needed(row: Any) -> dict[str, Any]:
     failed = row.status == TaskStatus.FAILED
     return {
         "id": row.id,
-        "title": f"{row.agent_short} failed"
-        if failed
-        else f"The task for {row.agent_short} was cancelled",
+        "title": f"{row.agent_short} failed" if failed else f"The task for {row.agent_short} was cancelled",
         "words": work.first_words(row.words),
         "meta": [(row.why or "No reason was given").rstrip("."), row.topic_name],
     }
@@ -115,22 +96,7 @@ def news(row: Any) -> dict[str, Any]:
 
 def finished_today(session: Session, user: User, now: datetime) -> int:
     """How many tasks were done today in the topics of this person, 100 at most."""
-    today = (
-        now.astimezone(fragments.reader_zone())
-        .replace(hour=0, minute=0, second=0, microsecond=0)
-        .astimezone(UTC)
-    )
+    today = now.astimezone(fragments.reader_zone()).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
     mine = select(Topic.id).where(Topic.creative_id.in_(Creative.readable_by(user.id)))
-    newest = select(Task.id).where(
-        Task.topic_id.in_(mine),
-        Task.status == TaskStatus.DONE,
-        Task.finished_at >= today,
-    )
-    return (
-        session.scalar(
-            select(func.count()).select_from(
-                newest.limit(overview.MOST_COUNTED).subquery()
-            )
-        )
-        or 0
-    )
+    newest = select(Task.id).where(Task.topic_id.in_(mine), Task.status == TaskStatus.DONE, Task.finished_at >= today)
+    return session.scalar(select(func.count()).select_from(newest.limit(overview.MOST_COUNTED).subquery())) or 0

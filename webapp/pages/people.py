@@ -42,15 +42,11 @@ def invite() -> flask.Response:
     try:
         with transaction() as session:
             now = database_time(session)
-            link, secret = OneTimeLink.invite(
-                session, form["email"], form["role"], auth.person(), now
-            )
+            link, secret = OneTimeLink.invite(session, form["email"], form["role"], auth.person(), now)
     except (Invalid, NameTaken) as refusal:
         return show_all(422, form.refused(refusal))
     log.info("invited", link=link.id, by=auth.person().id)
-    address = hub().config.public_url + flask.url_for(
-        "first_run.invitation", secret=secret
-    )
+    address = hub().config.public_url + flask.url_for("first_run.invitation", secret=secret)
     return answer("people/invited.html", 201, link=link, address=address)
 
 
@@ -94,9 +90,7 @@ def reset(id: int) -> flask.Response:
     """Makes a link by which the person sets a new password; the answer itself shows it, once."""
     with transaction() as session:
         user = find(session, id)
-        link, secret = OneTimeLink.reset(
-            session, user, auth.person(), database_time(session)
-        )
+        link, secret = OneTimeLink.reset(session, user, auth.person(), database_time(session))
     log.info("reset_link_made", user=id, by=auth.person().id)
     address = hub().config.public_url + flask.url_for("first_run.reset", secret=secret)
     return answer("people/reset.html", 201, user=user, link=link, address=address)
@@ -144,10 +138,7 @@ def show_all(status: int = 200, form: Form | None = None) -> flask.Response:
     """The list; `form` is an invitation that was refused."""
     with transaction() as session:
         now = database_time(session)
-        members, invitations = (
-            User.members(session),
-            OneTimeLink.open_invitations(session, now),
-        )
+        members, invitations = User.members(session), OneTimeLink.open_invitations(session, now)
     shown = form or Form(email="", role=Role.MEMBER)
     pairs = {user.id: avatars.initials("user", user.id, user.name) for user in members}
     return answer(
@@ -165,13 +156,7 @@ def show_one(id: int, status: int = 200, form: Form | None = None) -> flask.Resp
     """One person; `form` is a role that was refused."""
     with transaction() as session:
         user = find(session, id)
-    return answer(
-        "people/person.html",
-        status,
-        user=user,
-        form=form or Form(role=user.role),
-        roles=ROLES,
-    )
+    return answer("people/person.html", status, user=user, form=form or Form(role=user.role), roles=ROLES)
 
 
 def show_loss(id: int, status: int = 200, refused: str | None = None) -> flask.Response:

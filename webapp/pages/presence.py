@@ -23,21 +23,14 @@ def lamp(row: Any) -> dict[str, Any]:
         return {"state": "live", "word": "Live", "meta": "free"}
     if row.dropped:
         return {"state": "waiting", "word": "Dropped", "meta": _grace(row)}
-    since = (
-        None
-        if row.away_since is None
-        else Markup("since {}").format(moment(row.away_since, "moment"))
-    )
+    since = None if row.away_since is None else Markup("since {}").format(moment(row.away_since, "moment"))
     return {"state": "off", "word": "Away", "meta": since}
 
 
 def brief(row: Any) -> dict[str, str]:
     """{state, word} for a tight aside."""
     found = lamp(row)
-    return {
-        "state": found["state"],
-        "word": found["word"].lower() if row.live or not row.dropped else "dropped",
-    }
+    return {"state": found["state"], "word": found["word"].lower() if row.live or not row.dropped else "dropped"}
 
 
 def can_take_work(row: Any) -> bool:

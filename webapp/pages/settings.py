@@ -32,11 +32,7 @@ USUAL_TOKEN = {"label": "", "days": "90"}
 @blueprint.app_context_processor
 def warn() -> dict[str, Any]:
     """A bar on every other page while there are failed tries to sign in that this person has not seen."""
-    if (
-        "_login_user" not in flask.g
-        or not current_user.is_authenticated
-        or flask.request.blueprint in QUIET
-    ):
+    if "_login_user" not in flask.g or not current_user.is_authenticated or flask.request.blueprint in QUIET:
         return {}
     return {"notices": LocalProxy(lambda: _failures(auth.person()))}
 
@@ -56,11 +52,7 @@ def change() -> flask.Response:
     try:
         with transaction() as session:
             me(session).change(
-                form["name"],
-                form["locale"],
-                form["zone"],
-                form["theme"] or None,
-                form["single_keys"] == "yes",
+                form["name"], form["locale"], form["zone"], form["theme"] or None, form["single_keys"] == "yes"
             )
     except Invalid as refusal:
         return show(422, person=form.refused(refusal))
@@ -76,9 +68,7 @@ def change_password() -> flask.Response:
     try:
         user, left = judge(auth.person().email, form["current_password"])
         if user is None:
-            form.errors["current_password"] = (
-                f"This is not your current password. {tries_left(left)}"
-            )
+            form.errors["current_password"] = f"This is not your current password. {tries_left(left)}"
         form.check(passwords.check_password, form["password"], auth.person().email)
         form.raise_problems()
     except Invalid as refusal:
@@ -127,50 +117,22 @@ def show(status: int = 200, **refused: Form) -> flask.Response:
     """The page; `person`, `password` or `token` is the form that was refused."""
     with transaction() as session:
         user, now = me(session), database_time(session)
-        tokens = [
-            token for token in AccessToken.of(session, user) if token.revoked_at is None
-        ]
+        tokens = [token for token in AccessToken.of(session, user) if token.revoked_at is None]
         tries = SignInAttempt.unseen(session, user.email)
     forms = {
-        "person": Form(
-            **{
-                name: getattr(user, name)
-                for name in ("name", "locale", "zone", "theme", "single_keys")
-            }
-        ),
+        "person": Form(**{name: getattr(user, name) for name in ("name", "locale", "zone", "theme", "single_keys")}),
         "password": Form(**EMPTY_PASSWORDS),
         "token": Form(**USUAL_TOKEN),
         **refused,
     }
-    choices = {
-        "languages": LANGUAGES,
-        "zones": zones(),
-        "looks": LOOKS,
-        "lifetimes": LIFETIMES,
-    }
-    return answer(
-        "settings/settings.html",
-        status,
-        user=user,
-        now=now,
-        tokens=tokens,
-        tries=tries,
-        **forms,
-        **choices,
-    )
+    choices = {"languages": LANGUAGES, "zones": zones(), "looks": LOOKS, "lifetimes": LIFETIMES}
+    return answer("settings/settings.html", status, user=user, now=now, tokens=tokens, tries=tries, **forms, **choices)
 
 
 def zones() -> list[tuple[str, str]]:
     """The time zones to choose from; the first is for who never chose one."""
-    places = sorted(
-        zone
-        for zone in available_timezones()
-        if "/" in zone and not zone.startswith(("Etc/", "SystemV/"))
-    )
-    return [
-        (DEVICE_ZONE, "As this device"),
-        *((zone, zone.replace("_", " ")) for zone in places),
-    ]
+    places = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/")))
+    return [(DEVICE_ZONE, "As this device"), *((zone, zone.replace("_", " ")) for zone in places)]
 
 
 def _failures(user: User) -> list[dict[str, Any]]:
@@ -178,19 +140,12 @@ def _failures(user: User) -> list[dict[str, Any]]:
         count, at, address = SignInAttempt.unseen(session, user.email)
     if at is None:
         return []
-    strong = words.plural(
-        count,
-        "One try to sign in as you failed.",
-        "{n} tries to sign in as you failed.",
-    )
+    strong = words.plural(count, "One try to sign in as you failed.", "{n} tries to sign in as you failed.")
     return [
         {
             "state": "waiting",
             "strong": strong,
             "text": f"The last one came from {address}.",
-            "link": {
-                "href": flask.url_for("settings.settings"),
-                "label": "Was that you?",
-            },
+            "link": {"href": flask.url_for("settings.settings"), "label": "Was that you?"},
         }
     ]

@@ -58,12 +58,7 @@ def streams(user: User, *more: str) -> list[str]:
 def me(user: User) -> Item:
     """The person, for the header."""
     href = "/settings" if _exists("/settings") else None
-    return {
-        "id": user.id,
-        "name": user.name,
-        "initials": avatars.initials("user", user.id, user.name),
-        "href": href,
-    }
+    return {"id": user.id, "name": user.name, "initials": avatars.initials("user", user.id, user.name), "href": href}
 
 
 def groups(user: User) -> list[Item]:
@@ -76,15 +71,10 @@ def groups(user: User) -> list[Item]:
         _item("/approvals", "Approvals", "stamp", id="approvals", **_yours(user)),
         _item("/tasks", "Tasks", "list-checks", count=tally(tasks), id="tasks"),
     ]
-    listed = [topic(row) for row in topics] + [
-        _item("/topics", "All topics", "ellipsis", exact=True)
-    ]
+    listed = [topic(row) for row in topics] + [_item("/topics", "All topics", "ellipsis", exact=True)]
     if user.is_at_least(Role.MEMBER):
         listed.append(_item("/topics/new", "New topic", "plus"))
-    hub = [
-        _item("/creatives", "Creatives", "inbox"),
-        _item("/settings", "Settings", "settings-2"),
-    ]
+    hub = [_item("/creatives", "Creatives", "inbox"), _item("/settings", "Settings", "settings-2")]
     if user.is_at_least(Role.ADMIN):
         hub.insert(0, _item("/people", "People", "users"))
     found: list[Item] = [
@@ -121,13 +111,7 @@ def _yours(user: User) -> Item:
 
 def topic(row: Any) -> Item:
     """One topic in the navigation."""
-    item = _item(
-        f"/topics/{row.id}",
-        row.name,
-        "hash",
-        count=tally(row.unread),
-        id=f"topic-{row.id}",
-    )
+    item = _item(f"/topics/{row.id}", row.name, "hash", count=tally(row.unread), id=f"topic-{row.id}")
     return {**item, "there": True, "unread": row.unread > 0}
 
 
@@ -150,20 +134,14 @@ def _item(href: str, label: str, icon: str, exact: bool = False, **more: Any) ->
 
 
 def _is_current(href: str, exact: bool) -> bool:
-    path = (
-        flask.request.args.get("at", "")
-        if flask.request.path == "/shell"
-        else flask.request.path
-    )
+    path = flask.request.args.get("at", "") if flask.request.path == "/shell" else flask.request.path
     if href == "/topics" and path == "/topics/new":
         return False
     return path == href or (not exact and href != "/" and path.startswith(f"{href}/"))
 
 
 def _exists(href: str) -> bool:
-    return href in _once(
-        "rules", lambda: {rule.rule for rule in flask.current_app.url_map.iter_rules()}
-    )
+    return href in _once("rules", lambda: {rule.rule for rule in flask.current_app.url_map.iter_rules()})
 
 
 def _once(name: str, make: Callable[[], Any]) -> Any:

@@ -28,16 +28,11 @@ WRONG = "Email and password do not match."
 def form() -> flask.Response:
     """The form; with no account at all, where to find the link that makes one."""
     if current_user.is_authenticated:
-        return flask.make_response(
-            flask.redirect(auth.local_path(flask.request.args.get("next")), 303)
-        )
+        return flask.make_response(flask.redirect(auth.local_path(flask.request.args.get("next")), 303))
     with transaction() as session:
         if not User.any(session):
             return answer("first_run/no_account.html")
-    return page(
-        Form(next=flask.request.args.get("next"), email=""),
-        signed_out="signed_out" in flask.request.args,
-    )
+    return page(Form(next=flask.request.args.get("next"), email=""), signed_out="signed_out" in flask.request.args)
 
 
 @blueprint.post("/sign-in")
@@ -74,9 +69,7 @@ def judge(email: str, password: str) -> tuple[User | None, int]:
     It takes equally long whether or not there is such a person.
     """
     with transaction() as session:
-        attempt, left = SignInAttempt.begin(
-            session, email, auth.address(), database_time(session)
-        )
+        attempt, left = SignInAttempt.begin(session, email, auth.address(), database_time(session))
         user = User.by_email(session, email)
     if not auth.password_fits(user, password) or user is None:
         log.info("sign_in_failed", address=auth.address(), left=left)
@@ -93,11 +86,7 @@ def judge(email: str, password: str) -> tuple[User | None, int]:
 
 def rehashed(password_hash: str, password: str) -> str | None:
     """The password's hash with today's parameters; None when it has them already."""
-    return (
-        passwords.hash_password(password)
-        if passwords.needs_rehash(password_hash)
-        else None
-    )
+    return passwords.hash_password(password) if passwords.needs_rehash(password_hash) else None
 
 
 def let_in(user: User) -> None:
@@ -112,33 +101,19 @@ def page(given: Form, status: int = 200, **context: object) -> flask.Response:
     error = given.errors.get("password")
     name = urlsplit(hub().config.public_url).netloc
     return answer(
-        "sign_in/sign_in.html",
-        status,
-        hub=name,
-        email=given["email"],
-        next=given["next"],
-        error=error,
-        **context,
+        "sign_in/sign_in.html", status, hub=name, email=given["email"], next=given["next"], error=error, **context
     )
 
 
 def too_many(given: Form, refusal: RateLimited) -> flask.Response:
     """Nobody is let in from there for a while, whatever the password."""
-    log.warning(
-        "sign_in_blocked", address=auth.address(), retry_after=refusal.retry_after
-    )
+    log.warning("sign_in_blocked", address=auth.address(), retry_after=refusal.retry_after)
     wait = words.span(timedelta(seconds=refusal.retry_after))
-    response = page(
-        given, 429, blocked=f"Too many tries for this account. Try again in {wait}."
-    )
+    response = page(given, 429, blocked=f"Too many tries for this account. Try again in {wait}.")
     response.headers["Retry-After"] = str(refusal.retry_after)
     return response
 
 
 def tries_left(left: int) -> str:
     """How often a person may try on."""
-    return words.plural(
-        left,
-        "One try is left for five minutes.",
-        "{Word} tries are left for five minutes.",
-    )
+    return words.plural(left, "One try is left for five minutes.", "{Word} tries are left for five minutes.")

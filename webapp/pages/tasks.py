@@ -27,12 +27,7 @@ from webapp.pages.forms import Form, answer
 
 PAGE = 50
 STREAM = "text/vnd.turbo-stream.html"
-TABS = (
-    ("", "Open"),
-    ("done", "Done"),
-    ("failed", "Failed"),
-    ("cancelled", "Cancelled"),
-)
+TABS = (("", "Open"), ("done", "Done"), ("failed", "Failed"), ("cancelled", "Cancelled"))
 ENDED_BADLY = (TaskStatus.FAILED, TaskStatus.CANCELLED)
 
 Verb = Callable[[Session, Topic, Task, str, datetime], Any]
@@ -50,9 +45,7 @@ def index() -> flask.Response:
     user, status = person(), flask.request.args.get("status", "")
     status = status if status in list(TaskStatus) else ""
     before = flask.request.args.get("before", "")
-    query = overview.tasks(user.id).where(
-        Task.status == status if status else Task.finished_at.is_(None)
-    )
+    query = overview.tasks(user.id).where(Task.status == status if status else Task.finished_at.is_(None))
     if before.isdecimal() and len(before) < 16:
         query = query.where(Task.id < int(before))
     with transaction() as session:
@@ -72,11 +65,7 @@ def index() -> flask.Response:
 
 def tab(name: str, label: str, status: str) -> dict[str, Any]:
     """One of the tabs above the list."""
-    return {
-        "href": f"/tasks?status={name}" if name else "/tasks",
-        "label": label,
-        "current": name == status,
-    }
+    return {"href": f"/tasks?status={name}" if name else "/tasks", "label": label, "current": name == status}
 
 
 def lead(rows: Any, more: bool) -> str:
@@ -87,9 +76,7 @@ def lead(rows: Any, more: bool) -> str:
         return "None is open."
     waiting = sum(1 for row in rows if work.lamp(row)["state"] == "waiting")
     if waiting == 0:
-        return words.plural(
-            len(rows), "One is open, and worked on.", "{Word} are open, and worked on."
-        )
+        return words.plural(len(rows), "One is open, and worked on.", "{Word} are open, and worked on.")
     first = words.plural(len(rows), "One is open.", "{Word} are open.")
     return f"{first} {words.plural(waiting, 'One waits.', '{Word} wait.')}"
 
@@ -111,27 +98,12 @@ def page(id: int, form: Form | None = None, status: int = 200) -> flask.Response
         row = session.execute(overview.tasks(user.id).where(Task.id == id)).first()
         if row is None:
             raise gone()
-        may_act = (
-            Topic.seen_by(session, user, row.topic_id)
-            .creative(session)
-            .allows(session, user, Level.FEEDBACK)
-        )
+        may_act = Topic.seen_by(session, user, row.topic_id).creative(session).allows(session, user, Level.FEEDBACK)
         carried = TaskMessage.task_id == id
-        asked = session.execute(
-            reading.said()
-            .join(TaskMessage, TaskMessage.message_id == Message.id)
-            .where(carried)
-        )
+        asked = session.execute(reading.said().join(TaskMessage, TaskMessage.message_id == Message.id).where(carried))
         events = session.get_one(Task, id).timeline(session)
-        agents = (
-            others(session, row)
-            if may_act and row.status in (TaskStatus.QUEUED, *ENDED_BADLY)
-            else []
-        )
-        messages = [
-            fragments.as_said(one, alone=True, bare=True)
-            for one in sorted(asked, key=lambda one: one.id)
-        ]
+        agents = others(session, row) if may_act and row.status in (TaskStatus.QUEUED, *ENDED_BADLY) else []
+        messages = [fragments.as_said(one, alone=True, bare=True) for one in sorted(asked, key=lambda one: one.id)]
     return answer(
         "tasks/task.html",
         status,
@@ -140,9 +112,7 @@ def page(id: int, form: Form | None = None, status: int = 200) -> flask.Response
         asker=row.asker,
         asked_at=row.created_at,
         asked=messages,
-        place=f"/topics/{row.topic_id}?around={row.message_id}#message-{row.message_id}"
-        if row.message_id
-        else None,
+        place=f"/topics/{row.topic_id}?around={row.message_id}#message-{row.message_id}" if row.message_id else None,
         reply=row.reply_message_id,
         events=timeline.shown(events),
         may_cancel=may_act and row.status in OPEN,
@@ -156,12 +126,8 @@ def page(id: int, form: Form | None = None, status: int = 200) -> flask.Response
 
 def others(session: Session, row: Any) -> list[tuple[str, str]]:
     """The other agents that may take it, as options."""
-    usable = session.scalars(
-        Agent.usable_in(session.get_one(Topic, row.topic_id).creative_id)
-    )
-    return [
-        (str(agent.id), agent.handle) for agent in usable if agent.id != row.agent_id
-    ]
+    usable = session.scalars(Agent.usable_in(session.get_one(Topic, row.topic_id).creative_id))
+    return [(str(agent.id), agent.handle) for agent in usable if agent.id != row.agent_id]
 
 
 def gone() -> NotFound:
@@ -176,18 +142,14 @@ def gone() -> NotFound:
 @signed_in
 def cancel(id: int) -> flask.Response:
     """Ends an open task."""
-    return decided(
-        id, lambda session, topic, task, by, now: topic.cancel(session, task, by, now)
-    )
+    return decided(id, lambda session, topic, task, by, now: topic.cancel(session, task, by, now))
 
 
 @blueprint.post("/tasks/<int:id>/retry")
 @signed_in
 def retry(id: int) -> flask.Response:
     """Gives a failed or cancelled task to its agent once more."""
-    return decided(
-        id, lambda session, topic, task, by, now: topic.retry(session, task, by, now)
-    )
+    return decided(id, lambda session, topic, task, by, now: topic.retry(session, task, by, now))
 
 
 @blueprint.post("/tasks/<int:id>/reassign")
@@ -195,18 +157,9 @@ def retry(id: int) -> flask.Response:
 def reassign(id: int) -> flask.Response:
     """Gives a task that waits or came to nothing to another agent."""
     form = Form.posted("agent_id")
-    agent_id = (
-        int(form["agent_id"])
-        if form["agent_id"].isdecimal() and len(form["agent_id"]) < 16
-        else 0
-    )
+    agent_id = int(form["agent_id"]) if form["agent_id"].isdecimal() and len(form["agent_id"]) < 16 else 0
     try:
-        return decided(
-            id,
-            lambda session, topic, task, by, now: topic.reassign(
-                session, task, agent_id, by, now
-            ),
-        )
+        return decided(id, lambda session, topic, task, by, now: topic.reassign(session, task, agent_id, by, now))
     except Invalid as refusal:
         return page(id, form.refused(refusal), 422)
 
@@ -219,13 +172,9 @@ def decided(id: int, verb: Verb) -> flask.Response:
         verb(session, topic, task, user.name, database_time(session))
     advance_due_topics()
     back = came_from()
-    if back.startswith("/topics/") and STREAM in flask.request.headers.get(
-        "Accept", ""
-    ):
+    if back.startswith("/topics/") and STREAM in flask.request.headers.get("Accept", ""):
         return fragment(id)
-    return flask.make_response(
-        flask.redirect(back or flask.url_for("tasks.show", id=id), 303)
-    )
+    return flask.make_response(flask.redirect(back or flask.url_for("tasks.show", id=id), 303))
 
 
 def locked(session: Session, user: User, id: int) -> tuple[Topic, Task]:
@@ -246,27 +195,14 @@ def came_from() -> str:
     path = referrer.path
     if referrer.netloc != flask.request.host or local_path(path) != path:
         return ""
-    return (
-        path
-        if path == "/"
-        or path.startswith(("/topics/", "/tasks", "/agents/", "/approvals"))
-        else ""
-    )
+    return path if path == "/" or path.startswith(("/topics/", "/tasks", "/agents/", "/approvals")) else ""
 
 
 def fragment(id: int) -> flask.Response:
     """What changed in the open topic."""
     with transaction() as session:
-        carried = session.scalars(
-            select(TaskMessage.message_id).where(TaskMessage.task_id == id)
-        ).all()
-        rows = session.execute(
-            reading.said().where(Message.id.in_(carried)).order_by(Message.id)
-        ).all()
-        on_them = session.execute(
-            reading.work(TaskMessage.message_id.in_(carried))
-        ).all()
+        carried = session.scalars(select(TaskMessage.message_id).where(TaskMessage.task_id == id)).all()
+        rows = session.execute(reading.said().where(Message.id.in_(carried)).order_by(Message.id)).all()
+        on_them = session.execute(reading.work(TaskMessage.message_id.in_(carried))).all()
     changed = fragments.work((list(rows), list(on_them)))
-    return flask.make_response(
-        changed, 200, {"Content-Type": f"{STREAM}; charset=utf-8"}
-    )
+    return flask.make_response(changed, 200, {"Content-Type": f"{STREAM}; charset=utf-8"})

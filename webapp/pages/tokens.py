@@ -30,18 +30,10 @@ def make() -> flask.Response:
         days = form.check(lifetime, form["days"])
         form.raise_problems()
         with transaction() as session:
-            token, text = AccessToken.create(
-                session, me(session), form["label"], database_time(session), days
-            )
+            token, text = AccessToken.create(session, me(session), form["label"], database_time(session), days)
     except Invalid as refusal:
         return show(422, token=form.refused(refusal))
-    return answer(
-        "settings/token.html",
-        201,
-        token=token,
-        text=text,
-        address=hub().config.public_url,
-    )
+    return answer("settings/token.html", 201, token=token, text=text, address=hub().config.public_url)
 
 
 @blueprint.get("/settings/tokens/<int:id>/revoke")

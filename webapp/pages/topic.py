@@ -39,14 +39,8 @@ def show(id: int) -> flask.Response:
     user, window = person(), asked_window()
     with transaction() as session:
         topic = Topic.seen_by(session, user, id)
-        context = conversation.context(
-            session, user, topic, database_time(session), window
-        )
-        if (
-            window.is_end
-            and topic.last_message_id
-            and "X-Looking-Again" not in flask.request.headers
-        ):
+        context = conversation.context(session, user, topic, database_time(session), window)
+        if window.is_end and topic.last_message_id and "X-Looking-Again" not in flask.request.headers:
             mark_read(session, user, topic, topic.last_message_id)
     return answer("topics/topic.html", **context)
 
@@ -57,19 +51,9 @@ def post(id: int) -> flask.Response:
     form = Form.posted("text", "once")
     form.values["text"] = form["text"].replace("\r\n", "\n")
     try:
-        return (
-            say(id, form)
-            if current_user.is_authenticated
-            else flask.make_response(ask_to_sign_in())
-        )
+        return say(id, form) if current_user.is_authenticated else flask.make_response(ask_to_sign_in())
     except DatabaseAway as away:
-        kept = flask.render_template(
-            "topics/away.html",
-            id=id,
-            text=form["text"],
-            once=word(form),
-            sentence=str(away),
-        )
+        kept = flask.render_template("topics/away.html", id=id, text=form["text"], once=word(form), sentence=str(away))
         return flask.make_response(kept, away.status)
 
 
@@ -84,26 +68,18 @@ def say(id: int, form: Form) -> flask.Response:
     user = person()
     try:
         with transaction() as session:
-            Topic.seen_by(session, user, id).creative(session).require(
-                session, user, Level.FEEDBACK
-            )
+            Topic.seen_by(session, user, id).creative(session).require(session, user, Level.FEEDBACK)
             topic = Topic.locked(session, id)
             assert topic is not None
-            message = topic.post(
-                session, user, form["text"], database_time(session), once(form)
-            ).message
+            message = topic.post(session, user, form["text"], database_time(session), once(form)).message
             row = messages_by_id(session, [message.id])[message.id]
             on_it = list(session.execute(work(TaskMessage.message_id == message.id)))
     except Invalid as refusal:
         return refused(id, form.refused(refusal))
     if STREAM in flask.request.headers.get("Accept", ""):
         fresh = fragments.message(row) + fragments.work(([row], on_it))
-        return flask.make_response(
-            fresh, 201, {"Content-Type": f"{STREAM}; charset=utf-8"}
-        )
-    return flask.make_response(
-        flask.redirect(flask.url_for("topic.show", id=id, _anchor="composer"), 303)
-    )
+        return flask.make_response(fresh, 201, {"Content-Type": f"{STREAM}; charset=utf-8"})
+    return flask.make_response(flask.redirect(flask.url_for("topic.show", id=id, _anchor="composer"), 303))
 
 
 def refused(id: int, form: Form) -> flask.Response:
@@ -113,26 +89,17 @@ def refused(id: int, form: Form) -> flask.Response:
         topic = Topic.seen_by(session, user, id)
         context = conversation.context(session, user, topic, database_time(session))
     error = form.errors.get("text") or form.problem
-    return answer(
-        "topics/topic.html",
-        422,
-        **{**context, "text": form["text"], "error": error, "once": word(form)},
-    )
+    return answer("topics/topic.html", 422, **{**context, "text": form["text"], "error": error, "once": word(form)})
 
 
 @blueprint.get("/topics/<int:id>/route")
 @signed_in
 def route(id: int) -> flask.Response:
     """Who would take a text, in the words under the composer: {"html"}."""
-    text, user = (
-        flask.request.args.get("text", "")[:QUESTION].replace("\x00", ""),
-        person(),
-    )
+    text, user = flask.request.args.get("text", "")[:QUESTION].replace("\x00", ""), person()
     with transaction() as session:
         topic = Topic.seen_by(session, user, id)
-        taking = conversation.listening(
-            session, user, topic, text, database_time(session)
-        )
+        taking = conversation.listening(session, user, topic, text, database_time(session))
         line = conversation.route(topic, taking, text)
     return flask.jsonify(html=flask.render_template("topics/route.html", route=line))
 
@@ -195,6 +162,4 @@ def once(form: Form) -> str | None:
     """What makes a message the same one, sent again: the form's word and the text, which may have been changed."""
     if not ONCE.fullmatch(form["once"]):
         return None
-    return hashlib.sha256(
-        f"{form['once']} {form['text']}".encode("utf-8", "replace")
-    ).hexdigest()
+    return hashlib.sha256(f"{form['once']} {form['text']}".encode("utf-8", "replace")).hexdigest()

@@ -37,9 +37,7 @@ def index() -> flask.Response:
     """Newest activity first; `?archived=yes` shows those that were put away, `?before=<key>` those further back."""
     user, archived = person(), flask.request.args.get("archived") == "yes"
     with transaction() as session:
-        rows = page_of_topics(
-            session, user, archived, flask.request.args.get("before", "")
-        )
+        rows = page_of_topics(session, user, archived, flask.request.args.get("before", ""))
     more, rows = len(rows) > PAGE, rows[:PAGE]
     kept = "archived=yes&" if archived else ""
     return answer(
@@ -57,21 +55,13 @@ def index() -> flask.Response:
     )
 
 
-def page_of_topics(
-    session: Session, user: User, archived: bool, before: str
-) -> list[Any]:
+def page_of_topics(session: Session, user: User, archived: bool, before: str) -> list[Any]:
     """One more row than a page has, from the key on."""
     query = overview.topics_in_full(user.id, archived=archived)
     found = KEY.fullmatch(before)
     if found is not None:
-        at = (
-            datetime.fromtimestamp(int(found[1]) / 1e6, UTC)
-            if int(found[1]) < 4e15
-            else None
-        )
-        query = query.where(
-            tuple_(overview.topic_at(), Topic.id) < tuple_(at, int(found[2]))
-        )
+        at = datetime.fromtimestamp(int(found[1]) / 1e6, UTC) if int(found[1]) < 4e15 else None
+        query = query.where(tuple_(overview.topic_at(), Topic.id) < tuple_(at, int(found[2])))
     return list(session.execute(query.limit(PAGE + 1)))
 
 
@@ -87,18 +77,13 @@ def lead(rows: list[Any], archived: bool) -> str | None:
     new = sum(row.unread > 0 for row in rows)
     if new == 0:
         return "Nothing new. You have read everything here."
-    return words.plural(
-        new, "One topic has something new.", "{Word} topics have something new."
-    )
+    return words.plural(new, "One topic has something new.", "{Word} topics have something new.")
 
 
 def shown(row: Any) -> dict[str, Any]:
     """A row as topics/topics.html wants it."""
     agent = (
-        {
-            "name": row.agent_name,
-            "initials": avatars.initials("agent", row.primary_agent_id, row.agent_name),
-        }
+        {"name": row.agent_name, "initials": avatars.initials("agent", row.primary_agent_id, row.agent_name)}
         if row.agent_name
         else None
     )
@@ -122,13 +107,7 @@ def shown(row: Any) -> dict[str, Any]:
 @at_least(Role.MEMBER)
 def new() -> flask.Response:
     """The form of a new topic."""
-    return new_form(
-        Form(
-            name="",
-            creative_id=flask.request.args.get("creative", INBOX),
-            primary_agent_id="",
-        )
-    )
+    return new_form(Form(name="", creative_id=flask.request.args.get("creative", INBOX), primary_agent_id=""))
 
 
 @blueprint.post("/topics/new")
@@ -139,9 +118,7 @@ def create() -> flask.Response:
     try:
         with transaction() as session:
             creative = chosen_creative(session, user, form["creative_id"])
-            topic = Topic.create(
-                session, creative, form["name"], chosen_agent(form["primary_agent_id"])
-            )
+            topic = Topic.create(session, creative, form["name"], chosen_agent(form["primary_agent_id"]))
     except Invalid as refusal:
         return new_form(form.refused(refusal), 422)
     return go_to("topic.show", id=topic.id)
@@ -152,14 +129,9 @@ def new_form(form: Form, status: int = 200) -> flask.Response:
     user = person()
     with transaction() as session:
         places = [(INBOX, "Your inbox, for you alone")]
-        places += [
-            (str(row.id), row.name)
-            for row in session.execute(overview.writable_creatives(user.id))
-        ]
+        places += [(str(row.id), row.name) for row in session.execute(overview.writable_creatives(user.id))]
         agents = session.scalars(Agent.visible_to(user).order_by(Agent.handle)).all()
-    return answer(
-        "topics/new.html", status, form=form, places=places, agents=choices(agents)
-    )
+    return answer("topics/new.html", status, form=form, places=places, agents=choices(agents))
 
 
 def chosen_creative(session: Session, user: User, given: str) -> Creative:
@@ -167,9 +139,7 @@ def chosen_creative(session: Session, user: User, given: str) -> Creative:
     if given in ("", INBOX):
         return Creative.inbox_of(session, user.id)
     try:
-        creative = Creative.seen_by(
-            session, user, int(given) if given.isdecimal() and len(given) < 16 else 0
-        )
+        creative = Creative.seen_by(session, user, int(given) if given.isdecimal() and len(given) < 16 else 0)
     except NotFound:
         raise Invalid(creative_id="Choose one of the creatives in the list.") from None
     creative.require(session, user, Level.FEEDBACK)
@@ -187,10 +157,7 @@ def chosen_agent(given: str) -> int | None:
 
 def choices(agents: Any) -> list[tuple[str, str]]:
     """Agents as the options of a select."""
-    return [
-        ("", "No agent of its own"),
-        *((str(agent.id), agent.handle) for agent in agents),
-    ]
+    return [("", "No agent of its own"), *((str(agent.id), agent.handle) for agent in agents)]
 
 
 # -- what one is called, and whose it is -----------------------------------------------------------------------------
@@ -202,9 +169,7 @@ def edit(id: int) -> flask.Response:
     """The form that renames a topic, gives it an agent, or puts it away."""
     with transaction() as session:
         topic = changeable(session, person(), id)
-    return edit_form(
-        id, Form(name=topic.name, primary_agent_id=topic.primary_agent_id or "")
-    )
+    return edit_form(id, Form(name=topic.name, primary_agent_id=topic.primary_agent_id or ""))
 
 
 @blueprint.post("/topics/<int:id>/edit")
@@ -228,9 +193,7 @@ def archive(id: int) -> flask.Response:
     """Puts a topic away (`archived=yes`), or takes it out again."""
     with transaction() as session:
         topic = changeable(session, person(), id, lock=True)
-        topic.archive(
-            session, flask.request.form.get("archived") == "yes", database_time(session)
-        )
+        topic.archive(session, flask.request.form.get("archived") == "yes", database_time(session))
     return go_to("topics.index") if topic.archived else go_to("topic.show", id=id)
 
 
@@ -246,6 +209,4 @@ def edit_form(id: int, form: Form, status: int = 200) -> flask.Response:
     with transaction() as session:
         topic = changeable(session, person(), id)
         agents = session.scalars(Agent.usable_in(topic.creative_id)).all()
-    return answer(
-        "topics/edit.html", status, topic=topic, form=form, agents=choices(agents)
-    )
+    return answer("topics/edit.html", status, topic=topic, form=form, agents=choices(agents))

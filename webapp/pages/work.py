@@ -18,14 +18,8 @@ def lamp(row: Any) -> dict[str, Any]:
     return {
         TaskStatus.QUEUED: {"state": "waiting", "word": "Queued"},
         TaskStatus.CLAIMED: {"state": "working", "word": "Being sent"},
-        TaskStatus.DELEGATED: {
-            "state": "working",
-            "word": moment(row.sent_at or row.created_at, "span"),
-        },
-        TaskStatus.SUSPENDED: {
-            "state": "waiting",
-            "word": "In steps" if in_steps else "Paused",
-        },
+        TaskStatus.DELEGATED: {"state": "working", "word": moment(row.sent_at or row.created_at, "span")},
+        TaskStatus.SUSPENDED: {"state": "waiting", "word": "In steps" if in_steps else "Paused"},
         TaskStatus.DONE: {"state": "done", "word": "Done"},
         TaskStatus.FAILED: {"state": "trouble", "word": "Failed"},
         TaskStatus.CANCELLED: {"state": "off", "word": "Cancelled"},
@@ -36,11 +30,7 @@ def lamp_in_full(row: Any) -> dict[str, Any]:
     """The lamp of a page of its own, where nothing beside it says what the time means."""
     found = lamp(row)
     if row.status == TaskStatus.DELEGATED:
-        said = (
-            Markup("Dropped, {}")
-            if row.dropped_at is not None
-            else Markup("Working, {}")
-        )
+        said = Markup("Dropped, {}") if row.dropped_at is not None else Markup("Working, {}")
         return {"state": found["state"], "word": said.format(found["word"])}
     return found
 
@@ -49,11 +39,7 @@ def shown(row: Any) -> dict[str, Any]:
     """What a row of a list says (components/row.html)."""
     meta: list[Any] = [row.topic_name]
     if row.status in RUNNING and row.dropped_at is not None:
-        meta.append(
-            Markup("dropped {}, {}").format(
-                moment(row.dropped_at, "seen"), _unless(row)
-            )
-        )
+        meta.append(Markup("dropped {}, {}").format(moment(row.dropped_at, "seen"), _unless(row)))
     elif row.status == TaskStatus.QUEUED and not row.served:
         meta.append(f"{row.agent_short} is not connected")
     elif row.why:
@@ -81,8 +67,4 @@ def first_words(text: str) -> str:
 def _unless(row: Any) -> str:
     if row.siblings:
         return "goes to another session unless it comes back"
-    return (
-        "paused unless it comes back"
-        if row.keep_seconds
-        else "cancelled unless it comes back"
-    )
+    return "paused unless it comes back" if row.keep_seconds else "cancelled unless it comes back"

@@ -32,31 +32,16 @@ class HubAddress:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise PlaygroundError(
-                f"The URL cannot be read ({error}). Give one like http://127.0.0.1:8000."
-            ) from None
+            raise PlaygroundError(f"The URL cannot be read ({error}). Give one like http://127.0.0.1:8000.") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise PlaygroundError(
-                "The URL needs http:// or https:// and a host, for example http://127.0.0.1:8000."
-            )
+            raise PlaygroundError("The URL needs http:// or https:// and a host, for example http://127.0.0.1:8000.")
         if parts.username or parts.query or parts.fragment:
-            raise PlaygroundError(
-                "The URL may carry a path, but no user, query or fragment. Remove that part."
-            )
+            raise PlaygroundError("The URL may carry a path, but no user, query or fragment. Remove that part.")
         # Checked here because http.client would quote a bad header, token and all, in its error.
         if not token or not token.isascii() or not token.isprintable() or " " in token:
-            raise PlaygroundError(
-                "The token is empty or has blanks or odd characters in it. Paste it as it was shown."
-            )
+            raise PlaygroundError("The token is empty or has blanks or odd characters in it. Paste it as it was shown.")
         secure = parts.scheme == "https"
-        return cls(
-            url,
-            token,
-            secure,
-            parts.hostname,
-            port or (443 if secure else 80),
-            parts.path.rstrip("/"),
-        )
+        return cls(url, token, secure, parts.hostname, port or (443 if secure else 80), parts.path.rstrip("/"))
 
     @property
     def shown(self) -> str:

@@ -46,12 +46,7 @@ class PlaygroundAgent:
         crash: Callable[[], None] | None = None,
         timing: Timing | None = None,
     ) -> None:
-        self.name, self.session_id, self.label, self.automatic = (
-            name,
-            session_id,
-            label,
-            automatic,
-        )
+        self.name, self.session_id, self.label, self.automatic = name, session_id, label, automatic
         self.agent_id: int | None = None
         self.agent_name: str | None = None
         self.seen = Record()
@@ -60,13 +55,9 @@ class PlaygroundAgent:
         self._tell = tell
         self._ended = threading.Event()
         self.hub = HubApi(self._address, self.timing.request)
-        self.hearing = Hearing(
-            self.seen, tell, self._address.shown, self._answer, self._ask_again
-        )
+        self.hearing = Hearing(self.seen, tell, self._address.shown, self._answer, self._ask_again)
         self.cable = CableClient(self._address, self.hearing.hear, self.timing)
-        self._answering = Answering(
-            self.hub, self.seen, compose, tell, crash or self.vanish, self.timing
-        )
+        self._answering = Answering(self.hub, self.seen, compose, tell, crash or self.vanish, self.timing)
 
     @property
     def topic_id(self) -> int | None:
@@ -83,12 +74,7 @@ class PlaygroundAgent:
         """The hub confirmed the subscription of the socket that is open now."""
         return self.seen.standing is Standing.SUBSCRIBED
 
-    def wait_for(
-        self,
-        condition: Callable[[], Seen],
-        seconds: float = 10.0,
-        what: str = "a change",
-    ) -> Seen:
+    def wait_for(self, condition: Callable[[], Seen], seconds: float = 10.0, what: str = "a change") -> Seen:
         """Block until `condition()` is true and return its value; TimeoutError, with what was seen, when it is late."""
         return self.seen.wait_for(condition, seconds, what)
 
@@ -108,13 +94,8 @@ class PlaygroundAgent:
         self._live()
         self.hearing.trouble = None
         self.cable.open()
-        with contextlib.suppress(
-            TimeoutError
-        ):  # judged by the standing below, as a refusal is
-            self.wait_for(
-                lambda: self.seen.standing in GREETED or self.hearing.hopeless,
-                self.timing.welcome,
-            )
+        with contextlib.suppress(TimeoutError):  # judged by the standing below, as a refusal is
+            self.wait_for(lambda: self.seen.standing in GREETED or self.hearing.hopeless, self.timing.welcome)
         if self.seen.standing not in GREETED:
             self.vanish()
             why = self.hearing.trouble or "The socket is open and silent."
@@ -133,31 +114,19 @@ class PlaygroundAgent:
         )
         agent_id, topic_id = said.body.get("agent_id"), said.body.get("topic_id")
         if said.status == 401:
-            raise PlaygroundError(
-                "The hub refuses this token. Make a new one with: switchyard token create."
-            )
+            raise PlaygroundError("The hub refuses this token. Make a new one with: switchyard token create.")
         if said.status != 200:
-            raise PlaygroundError(
-                f"The hub answered {said.status} to register. {said.sentence}"
-            )
+            raise PlaygroundError(f"The hub answered {said.status} to register. {said.sentence}")
         if not is_id(agent_id) or not is_id(topic_id):
-            raise PlaygroundError(
-                "The hub's answer to register carries no integers agent_id and topic_id."
-            )
+            raise PlaygroundError("The hub's answer to register carries no integers agent_id and topic_id.")
         self.agent_id, self.hearing.topic_id = agent_id, topic_id
         self.agent_name = str(said.body.get("agent_name"))
         self._tell(f"registered as {self.agent_name}, topic {topic_id}")
 
     def subscribe(self) -> None:
         """Ask for the agent's stream. The identifier is made here, once, and repeated letter by letter ever after."""
-        parameters = {
-            "channel": CHANNEL,
-            "agent_id": self.agent_id,
-            "session_id": self.session_id,
-        }
-        self.cable.subscribe(
-            json.dumps(parameters, separators=(",", ":"), ensure_ascii=False)
-        )
+        parameters = {"channel": CHANNEL, "agent_id": self.agent_id, "session_id": self.session_id}
+        self.cable.subscribe(json.dumps(parameters, separators=(",", ":"), ensure_ascii=False))
 
     def confirmed(self) -> None:
         """Wait for the answer to `subscribe`; PlaygroundError when it is no, or does not come."""
@@ -204,16 +173,10 @@ class PlaygroundAgent:
         self.seen.forget_attempts()
         return self.start()
 
-    def reply(
-        self, task_id: int, generation: str, text: str, topic_id: int | None = None
-    ) -> Answered:
+    def reply(self, task_id: int, generation: str, text: str, topic_id: int | None = None) -> Answered:
         """Answer by hand: one POST, no second try. The topic is that of the task's dispatch unless another is named."""
         if topic_id is None:
-            topic_id = next(
-                each.topic_id
-                for each in reversed(self.dispatches)
-                if each.task_id == task_id
-            )
+            topic_id = next(each.topic_id for each in reversed(self.dispatches) if each.task_id == task_id)
         said = self.hub.reply(topic_id, text, task_id, generation)
         self.seen.settle((task_id, generation), said.status)
         return said

@@ -61,9 +61,7 @@ class Answering:
 
     def begin(self, dispatch: Dispatch, ended: threading.Event) -> None:
         """Answer on a thread of its own, which gives up once `ended` is set."""
-        threading.Thread(
-            target=self.answer, args=(dispatch, ended), name="answer", daemon=True
-        ).start()
+        threading.Thread(target=self.answer, args=(dispatch, ended), name="answer", daemon=True).start()
 
     def answer(self, dispatch: Dispatch, ended: threading.Event) -> None:
         """Think for as long as the answer wants, then do what it says."""
@@ -82,13 +80,7 @@ class Answering:
     def _deliver(self, dispatch: Dispatch, text: str, ended: threading.Event) -> None:
         what = f"task {dispatch.task_id}"
         try:
-            said = settled(
-                lambda: self._reply(dispatch, text),
-                what,
-                ended,
-                self._tell,
-                self._timing,
-            )
+            said = settled(lambda: self._reply(dispatch, text), what, ended, self._tell, self._timing)
         except PlaygroundError:
             return
         self._record.settle(dispatch.attempt, said.status)
@@ -97,11 +89,7 @@ class Answering:
         elif said.status in (403, 409):
             self._tell(f"{what} is no longer ours ({said.status}). {said.sentence}")
         else:
-            self._tell(
-                f"{what}: the hub refused the answer ({said.status}). {said.sentence}"
-            )
+            self._tell(f"{what}: the hub refused the answer ({said.status}). {said.sentence}")
 
     def _reply(self, dispatch: Dispatch, text: str) -> Answered:
-        return self._hub.reply(
-            dispatch.topic_id, text, dispatch.task_id or 0, dispatch.generation or ""
-        )
+        return self._hub.reply(dispatch.topic_id, text, dispatch.task_id or 0, dispatch.generation or "")

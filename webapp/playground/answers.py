@@ -7,10 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from operator import add, mul, sub, truediv
 
-STEERING = re.compile(
-    r"\[\[\s*(delay|say|silent|crash|code|table|help)\b[ \t]*(.*?)\s*\]\]",
-    re.IGNORECASE | re.DOTALL,
-)
+STEERING = re.compile(r"\[\[\s*(delay|say|silent|crash|code|table|help)\b[ \t]*(.*?)\s*\]\]", re.IGNORECASE | re.DOTALL)
 TIMES, DIVIDE, MINUS = "\N{MULTIPLICATION SIGN}", "\N{DIVISION SIGN}", "\N{MINUS SIGN}"
 # A dash or a slash without blanks around it is a date or a path, not a sum.
 SUM = re.compile(
@@ -72,14 +69,9 @@ class Answer:
     crash: bool = False
 
 
-def compose(
-    content: str, author: str, *, delay: float = 0.0, scripted: str | None = None
-) -> Answer:
+def compose(content: str, author: str, *, delay: float = 0.0, scripted: str | None = None) -> Answer:
     """Answer a message. `scripted` takes the place of the agent's own wits; steering words go before both."""
-    words = [
-        (word.lower(), rest)
-        for word, rest in STEERING.findall(f"{scripted or ''}\n{content}")
-    ]
+    words = [(word.lower(), rest) for word, rest in STEERING.findall(f"{scripted or ''}\n{content}")]
     steered = dict(words)
     plain = STEERING.sub("", content).strip()
     return Answer(
@@ -89,9 +81,7 @@ def compose(
     )
 
 
-def _text(
-    steered: dict[str, str], plain: str, author: str, scripted: str | None
-) -> str:
+def _text(steered: dict[str, str], plain: str, author: str, scripted: str | None) -> str:
     if steered.get("say"):
         return steered["say"]
     for word, text in (("code", CODE), ("table", TABLE), ("help", HELP)):
@@ -111,9 +101,7 @@ def _understood(plain: str, author: str) -> str:
 
 def _sum(found: re.Match[str], author: str) -> str:
     left, right = Decimal(found[1]), Decimal(found[4])
-    sign = {"*": TIMES, "x": TIMES, "/": DIVIDE, "-": MINUS}.get(
-        found[2] or found[3], found[2] or found[3]
-    )
+    sign = {"*": TIMES, "x": TIMES, "/": DIVIDE, "-": MINUS}.get(found[2] or found[3], found[2] or found[3])
     if sign == DIVIDE and not right:
         return f"Nothing can be divided by zero, {author}."
     result = {"+": add, MINUS: sub, TIMES: mul, DIVIDE: truediv}[sign](left, right)
@@ -149,14 +137,8 @@ UNDERSTOOD: list[tuple[re.Pattern[str], Callable[[re.Match[str], str], str]]] = 
     (re.compile(r"\b(code|function|python)\b", re.IGNORECASE), _fixed(CODE)),
     (re.compile(r"\btable\b", re.IGNORECASE), _fixed(TABLE)),
     (re.compile(r"\b(steps|plan)\b", re.IGNORECASE), _fixed(STEPS)),
-    (
-        re.compile(r"\bwhat (time|day|date)\b|^\W*(time|date)\W*$", re.IGNORECASE),
-        _clock,
-    ),
-    (
-        re.compile(r"^\W*(hello|hi|hey|good (morning|day|evening))\b", re.IGNORECASE),
-        _greeting,
-    ),
+    (re.compile(r"\bwhat (time|day|date)\b|^\W*(time|date)\W*$", re.IGNORECASE), _clock),
+    (re.compile(r"^\W*(hello|hi|hey|good (morning|day|evening))\b", re.IGNORECASE), _greeting),
 ]
 
 

@@ -61,9 +61,7 @@ class CableClient:
     refused (the exception), lost (why).
     """
 
-    def __init__(
-        self, address: HubAddress, hear: Callable[[str, Any], None], timing: Timing
-    ) -> None:
+    def __init__(self, address: HubAddress, hear: Callable[[str, Any], None], timing: Timing) -> None:
         self.identifier: str | None = None
         self._address = address
         self._hear = hear
@@ -76,9 +74,7 @@ class CableClient:
     def open(self) -> None:
         """Start connecting, and keep at it until `close` or `cut`."""
         self._ended = threading.Event()
-        self._thread = threading.Thread(
-            target=self._keep_up, args=(self._ended,), name="cable", daemon=True
-        )
+        self._thread = threading.Thread(target=self._keep_up, args=(self._ended,), name="cable", daemon=True)
         self._thread.start()
 
     def subscribe(self, identifier: str) -> None:
@@ -90,11 +86,7 @@ class CableClient:
     def perform(self, action: str, **data: Any) -> None:
         """Send an action to the subscribed channel; it is lost if the socket is."""
         self._send(
-            {
-                "command": "message",
-                "identifier": self.identifier,
-                "data": json.dumps({"action": action, **data}),
-            }
+            {"command": "message", "identifier": self.identifier, "data": json.dumps({"action": action, **data})}
         )
 
     def close(self) -> None:
@@ -163,24 +155,15 @@ class CableClient:
                 http_no_proxy=["*"],
             )
         except websocket.WebSocketBadStatusException as error:
-            sentence = (
-                f"The hub answered {error.status_code} instead of opening a socket."
-            )
+            sentence = f"The hub answered {error.status_code} instead of opening a socket."
             raise Refused(sentence, error.status_code) from None
         except ssl.SSLCertVerificationError as error:
-            raise Refused(
-                f"The hub's certificate is not trusted ({error.verify_message}).", 0
-            ) from None
+            raise Refused(f"The hub's certificate is not trusted ({error.verify_message}).", 0) from None
         except (OSError, ValueError, websocket.WebSocketException) as error:
-            raise Unreachable(
-                f"No socket at {self._address.origin} ({reason(error)})."
-            ) from None
+            raise Unreachable(f"No socket at {self._address.origin} ({reason(error)}).") from None
         if (fresh.getheaders() or {}).get("sec-websocket-protocol") != DIALECT:
             fresh.shutdown()
-            raise Refused(
-                "The hub opened a socket without the sub-protocol actioncable-v1-json.",
-                101,
-            )
+            raise Refused("The hub opened a socket without the sub-protocol actioncable-v1-json.", 101)
         fresh.settimeout(self._timing.check)
         return fresh
 
@@ -218,9 +201,7 @@ class CableClient:
         if self.identifier is None or frame.get("identifier") != self.identifier:
             return self._hear("ignored", "a frame for another identifier")
         if kind in ("confirm_subscription", "reject_subscription"):
-            return self._hear(
-                "confirmed" if kind == "confirm_subscription" else "rejected", None
-            )
+            return self._hear("confirmed" if kind == "confirm_subscription" else "rejected", None)
         if not isinstance(frame.get("message"), dict):
             return self._hear("ignored", "a frame whose message is no object")
         return self._hear("message", frame["message"])

@@ -31,13 +31,9 @@ class Hearing:
     ) -> None:
         """`answer` takes each new attempt; `ask_again` the ids of open prompts, after every confirmation."""
         self.topic_id: int | None = None  # the session's own topic, once registered
-        self.open_prompts: list[
-            str
-        ] = []  # ids of permission prompts whose decision is still out
+        self.open_prompts: list[str] = []  # ids of permission prompts whose decision is still out
         self.decisions: list[dict[str, Any]] = []
-        self.trouble: Unreachable | None = (
-            None  # why there is no connection, when the hub said why
-        )
+        self.trouble: Unreachable | None = None  # why there is no connection, when the hub said why
         self._seen, self._tell, self._where = seen, tell, where
         self._answer, self._ask_again = answer, ask_again
 
@@ -71,13 +67,9 @@ class Hearing:
         except NotForUs as why:
             return self._ignore(str(why))
         new = self._seen.dispatched(dispatch)
-        self._tell(
-            f"task {dispatch.task_id} from {dispatch.author}: {dispatch.content}"
-        )
+        self._tell(f"task {dispatch.task_id} from {dispatch.author}: {dispatch.content}")
         if not new:
-            return self._tell(
-                f"task {dispatch.task_id} came again, the same attempt; one answer is enough"
-            )
+            return self._tell(f"task {dispatch.task_id} came again, the same attempt; one answer is enough")
         if dispatch.task_id is None:
             return self._tell("it has no task, so it cannot be answered")
         return self._answer(dispatch)

@@ -34,11 +34,7 @@ class Answered:
     def sentence(self) -> str:
         """The hub's own words for a refusal, or nothing."""
         errors = self.body.get("errors")
-        return (
-            " ".join(map(str, errors))
-            if isinstance(errors, list)
-            else str(self.body.get("error") or "")
-        )
+        return " ".join(map(str, errors)) if isinstance(errors, list) else str(self.body.get("error") or "")
 
 
 class HubApi:
@@ -48,22 +44,14 @@ class HubApi:
         self._address = address
         self._seconds = seconds
 
-    def register(
-        self, agent_name: str, session_id: str, label: str | None = None
-    ) -> Answered:
+    def register(self, agent_name: str, session_id: str, label: str | None = None) -> Answered:
         """POST the names of agent and session; 200 carries `agent_id` and `topic_id`."""
-        body = {
-            "agent_name": agent_name,
-            "session_id": session_id,
-            "name": f"{agent_name}-{session_id}",
-        }
+        body = {"agent_name": agent_name, "session_id": session_id, "name": f"{agent_name}-{session_id}"}
         if label and label.strip():
             body["session_label"] = label.strip()
         return self.call("POST", "/api/v1/agent/register", body)
 
-    def reply(
-        self, topic_id: int, text: str, task_id: int, generation: str
-    ) -> Answered:
+    def reply(self, topic_id: int, text: str, task_id: int, generation: str) -> Answered:
         """POST the answer to one attempt of a task: 201 stored, 403 or 409 no longer wanted."""
         body = {
             "topic_id": topic_id,
@@ -79,20 +67,11 @@ class HubApi:
         query = urlencode({"topic_id": topic_id, "session_id": session_id})
         return self.call("DELETE", f"/api/v1/agent/{agent_id}?{query}")
 
-    def call(
-        self, method: str, path: str, body: dict[str, Any] | None = None
-    ) -> Answered:
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> Answered:
         """One request with the bearer token. Any status is an answer; Unreachable means there was none."""
-        kind = (
-            http.client.HTTPSConnection
-            if self._address.secure
-            else http.client.HTTPConnection
-        )
+        kind = http.client.HTTPSConnection if self._address.secure else http.client.HTTPConnection
         connection = kind(self._address.host, self._address.port, timeout=self._seconds)
-        headers = {
-            "Authorization": f"Bearer {self._address.token}",
-            "Accept": "application/json",
-        }
+        headers = {"Authorization": f"Bearer {self._address.token}", "Accept": "application/json"}
         data = None
         if body is not None:
             data = json.dumps(body, ensure_ascii=False).encode()

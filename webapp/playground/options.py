@@ -35,22 +35,11 @@ def read(arguments: list[str] | None = None) -> Options:
     """Parse; exits with 2 on a usage error. PlaygroundError when a file or the token cannot be had."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    token = (
-        sys.stdin.readline().strip()
-        if given.token_stdin
-        else os.environ.get("SWITCHYARD_TOKEN", "")
-    )
+    token = sys.stdin.readline().strip() if given.token_stdin else os.environ.get("SWITCHYARD_TOKEN", "")
     if not token:
         parser.error("no token: pipe one into --token-stdin or set SWITCHYARD_TOKEN")
     script = load_script(given.script) if given.script else []
-    return Options(
-        given.url,
-        token,
-        given.name,
-        given.session,
-        given.label,
-        composer(script, given.delay / 1000),
-    )
+    return Options(given.url, token, given.name, given.session, given.label, composer(script, given.delay / 1000))
 
 
 def composer(script: list[str], delay: float) -> Callable[[str, str], answers.Answer]:
@@ -72,9 +61,7 @@ def load_script(path: str) -> list[str]:
         raise PlaygroundError(f"The script {path} cannot be read ({error}).") from None
     blocks = [block.strip() for block in RULE.split(text) if block.strip()]
     if not blocks:
-        raise PlaygroundError(
-            f"The script {path} has no answers in it. Write them with a line --- between two."
-        )
+        raise PlaygroundError(f"The script {path} has no answers in it. Write them with a line --- between two.")
     return blocks
 
 
@@ -88,9 +75,7 @@ def one_line(text: str) -> str:
 def tell(line: str) -> None:
     """One line of what happened, with the time of day. A reader that went away does not stop the agent."""
     with contextlib.suppress(OSError):
-        print(
-            f"{time.strftime('%H:%M:%S')} {one_line(line)}", file=sys.stderr, flush=True
-        )
+        print(f"{time.strftime('%H:%M:%S')} {one_line(line)}", file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -99,48 +84,22 @@ def _parser() -> argparse.ArgumentParser:
         description="A small agent that connects to a hub as a plugin does and answers what it is asked.",
     )
     here = pathlib.Path.cwd()
-    parser.add_argument(
-        "--url",
-        default="http://127.0.0.1:8000",
-        help="the hub's address (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--token-stdin",
-        action="store_true",
-        help="read the access token from standard input",
-    )
-    parser.add_argument(
-        "--name", default="playground", help="the agent's name (default: %(default)s)"
-    )
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the hub's address (default: %(default)s)")
+    parser.add_argument("--token-stdin", action="store_true", help="read the access token from standard input")
+    parser.add_argument("--name", default="playground", help="the agent's name (default: %(default)s)")
     parser.add_argument(
         "--session",
         default=hashlib.sha256(str(here).encode()).hexdigest()[:16],
         help="the session's id (default: made from this folder, the same at every start)",
     )
-    parser.add_argument(
-        "--label",
-        default=here.name,
-        help="names the session's topic (default: this folder's name)",
-    )
-    parser.add_argument(
-        "--delay",
-        type=_milliseconds,
-        default=400,
-        metavar="MS",
-        help="think this long (default: 400)",
-    )
-    parser.add_argument(
-        "--script",
-        metavar="FILE",
-        help="answer with the blocks of a Markdown file, parted by ---",
-    )
+    parser.add_argument("--label", default=here.name, help="names the session's topic (default: this folder's name)")
+    parser.add_argument("--delay", type=_milliseconds, default=400, metavar="MS", help="think this long (default: 400)")
+    parser.add_argument("--script", metavar="FILE", help="answer with the blocks of a Markdown file, parted by ---")
     parser.epilog = "The token comes from standard input or from SWITCHYARD_TOKEN."
     return parser
 
 
 def _milliseconds(text: str) -> int:
     if not text.isdecimal() or int(text) > answers.LONGEST_DELAY * 1000:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of milliseconds between 0 and 600000"
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of milliseconds between 0 and 600000")
     return int(text)

@@ -38,9 +38,7 @@ class Record:
 
     def __init__(self) -> None:
         self.standing = Standing.AWAY
-        self.counts: Counter[str] = (
-            Counter()
-        )  # by the kinds of cable_client.CableClient
+        self.counts: Counter[str] = Counter()  # by the kinds of cable_client.CableClient
         self.ignored: deque[str] = deque(maxlen=REMEMBERED)  # why, one entry a frame
         self._dispatches: deque[Dispatch] = deque(maxlen=REMEMBERED)
         self._outcomes: OrderedDict[Attempt, int | str] = OrderedDict()
@@ -56,18 +54,11 @@ class Record:
         """How an attempt stands: `open`, `silent`, the HTTP status its reply ended with; the newest one by default."""
         with self._changed:
             found = [
-                how
-                for (task, gen), how in self._outcomes.items()
-                if task == task_id and generation in (None, gen)
+                how for (task, gen), how in self._outcomes.items() if task == task_id and generation in (None, gen)
             ]
         return found[-1] if found else None
 
-    def wait_for(
-        self,
-        condition: Callable[[], Seen],
-        seconds: float = 10.0,
-        what: str = "a change",
-    ) -> Seen:
+    def wait_for(self, condition: Callable[[], Seen], seconds: float = 10.0, what: str = "a change") -> Seen:
         """Block until `condition()` is true and return its value; TimeoutError, with what was seen, when it is late."""
         until = time.monotonic() + seconds
         with self._changed:
@@ -116,4 +107,6 @@ class Record:
 
     def __str__(self) -> str:
         with self._changed:
-            return f"{self.standing}, {dict(self.counts)}, attempts {dict(self._outcomes)}, ignored {list(self.ignored)}"
+            return (
+                f"{self.standing}, {dict(self.counts)}, attempts {dict(self._outcomes)}, ignored {list(self.ignored)}"
+            )

@@ -25,9 +25,7 @@ def id_column() -> sa.Column:
 
 
 def born_column() -> sa.Column:
-    return sa.Column(
-        "created_at", TIME, server_default=sa.text("now()"), nullable=False
-    )
+    return sa.Column("created_at", TIME, server_default=sa.text("now()"), nullable=False)
 
 
 def upgrade() -> None:
@@ -53,17 +51,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_activity")),
     )
     op.create_index(
-        "ix_activity_gateway_id",
-        "activity",
-        ["gateway_id", "id"],
-        postgresql_where=sa.text("gateway_id IS NOT NULL"),
+        "ix_activity_gateway_id", "activity", ["gateway_id", "id"], postgresql_where=sa.text("gateway_id IS NOT NULL")
     )
     op.create_index("ix_activity_kind", "activity", ["kind", "id"])
     op.create_index(
-        "ix_activity_user_id",
-        "activity",
-        ["user_id", "id"],
-        postgresql_where=sa.text("user_id IS NOT NULL"),
+        "ix_activity_user_id", "activity", ["user_id", "id"], postgresql_where=sa.text("user_id IS NOT NULL")
     )
     op.create_table(
         "gateway_requests",
@@ -95,9 +87,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("url", sa.String(length=500), nullable=False),
         sa.Column("address", sa.String(length=500), nullable=False),
-        sa.Column(
-            "dialect", sa.String(length=16), server_default="openclaw", nullable=False
-        ),
+        sa.Column("dialect", sa.String(length=16), server_default="openclaw", nullable=False),
         sa.Column("token", sa.Text(), nullable=True),
         sa.Column("token_set_at", TIME, nullable=True),
         sa.Column("device_key", sa.Text(), nullable=True),
@@ -148,12 +138,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_gateways")),
     )
     op.create_index("ix_gateways_address", "gateways", ["address"])
-    op.create_index(
-        "ix_gateways_wanted",
-        "gateways",
-        ["id"],
-        postgresql_where=sa.text("wanted AND removed_at IS NULL"),
-    )
+    op.create_index("ix_gateways_wanted", "gateways", ["id"], postgresql_where=sa.text("wanted AND removed_at IS NULL"))
     op.create_index(
         "uq_gateways_name",
         "gateways",
@@ -190,15 +175,11 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("started_at", TIME, server_default=sa.text("now()"), nullable=False),
         sa.Column("updated_at", TIME, nullable=False),
-        sa.PrimaryKeyConstraint(
-            "gateway_id", "run_id", name=op.f("pk_running_answers")
-        ),
+        sa.PrimaryKeyConstraint("gateway_id", "run_id", name=op.f("pk_running_answers")),
         prefixes=["UNLOGGED"],
     )
     op.create_index(op.f("ix_running_answers_task_id"), "running_answers", ["task_id"])
-    op.create_index(
-        op.f("ix_running_answers_topic_id"), "running_answers", ["topic_id"]
-    )
+    op.create_index(op.f("ix_running_answers_topic_id"), "running_answers", ["topic_id"])
     op.create_table(
         "tray_items",
         id_column(),
@@ -213,18 +194,11 @@ def upgrade() -> None:
         sa.Column("message_id", sa.BigInteger(), nullable=True),
         sa.Column("ended_by", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", TIME, nullable=True),
-        sa.ForeignKeyConstraint(
-            ["gateway_id"], ["gateways.id"], name=op.f("fk_tray_items_gateway_id")
-        ),
+        sa.ForeignKeyConstraint(["gateway_id"], ["gateways.id"], name=op.f("fk_tray_items_gateway_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tray_items")),
     )
     op.create_index(op.f("ix_tray_items_gateway_id"), "tray_items", ["gateway_id"])
-    op.create_index(
-        "ix_tray_items_open",
-        "tray_items",
-        ["id"],
-        postgresql_where=sa.text("ended_at IS NULL"),
-    )
+    op.create_index("ix_tray_items_open", "tray_items", ["id"], postgresql_where=sa.text("ended_at IS NULL"))
     op.create_table(
         "tray_routes",
         id_column(),
@@ -234,65 +208,33 @@ def upgrade() -> None:
         sa.Column("made_by", sa.BigInteger(), nullable=False),
         born_column(),
         sa.ForeignKeyConstraint(
-            ["gateway_id"],
-            ["gateways.id"],
-            name=op.f("fk_tray_routes_gateway_id"),
-            ondelete="CASCADE",
+            ["gateway_id"], ["gateways.id"], name=op.f("fk_tray_routes_gateway_id"), ondelete="CASCADE"
         ),
-        sa.ForeignKeyConstraint(
-            ["topic_id"],
-            ["topics.id"],
-            name=op.f("fk_tray_routes_topic_id"),
-            ondelete="CASCADE",
-        ),
+        sa.ForeignKeyConstraint(["topic_id"], ["topics.id"], name=op.f("fk_tray_routes_topic_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tray_routes")),
-        sa.UniqueConstraint(
-            "gateway_id", "session_key", name="uq_tray_routes_gateway_id_session_key"
-        ),
+        sa.UniqueConstraint("gateway_id", "session_key", name="uq_tray_routes_gateway_id_session_key"),
     )
     op.add_column("agents", sa.Column("own_token", sa.Text(), nullable=True))
-    op.add_column(
-        "agents",
-        sa.Column("key_differs", sa.Boolean(), server_default="false", nullable=False),
-    )
+    op.add_column("agents", sa.Column("key_differs", sa.Boolean(), server_default="false", nullable=False))
     op.create_index(op.f("ix_agents_gateway_id"), "agents", ["gateway_id"])
-    op.create_foreign_key(
-        op.f("fk_agents_gateway_id"), "agents", "gateways", ["gateway_id"], ["id"]
-    )
+    op.create_foreign_key(op.f("fk_agents_gateway_id"), "agents", "gateways", ["gateway_id"], ["id"])
     op.add_column("messages", sa.Column("origin", sa.String(length=16), nullable=True))
     op.add_column("messages", sa.Column("cut", sa.Text(), nullable=True))
     op.alter_column(
-        "messages",
-        "run_id",
-        existing_type=sa.VARCHAR(length=64),
-        type_=sa.String(length=200),
-        existing_nullable=True,
+        "messages", "run_id", existing_type=sa.VARCHAR(length=64), type_=sa.String(length=200), existing_nullable=True
     )
     op.add_column("permission_requests", sa.Column("choices", JSON, nullable=True))
     op.add_column("permission_requests", sa.Column("told", sa.Text(), nullable=True))
-    op.add_column(
-        "tasks", sa.Column("gateway_agent_id", sa.String(length=200), nullable=True)
-    )
-    op.add_column(
-        "tasks", sa.Column("session_key", sa.String(length=512), nullable=True)
-    )
+    op.add_column("tasks", sa.Column("gateway_agent_id", sa.String(length=200), nullable=True))
+    op.add_column("tasks", sa.Column("session_key", sa.String(length=512), nullable=True))
     op.add_column("tasks", sa.Column("claimed_epoch", sa.BigInteger(), nullable=True))
     op.add_column("tasks", sa.Column("claimed_at", TIME, nullable=True))
     op.add_column("tasks", sa.Column("tools", JSON, nullable=True))
     op.alter_column(
-        "tasks",
-        "run_id",
-        existing_type=sa.VARCHAR(length=64),
-        type_=sa.String(length=200),
-        existing_nullable=True,
+        "tasks", "run_id", existing_type=sa.VARCHAR(length=64), type_=sa.String(length=200), existing_nullable=True
     )
     op.create_index(
-        "ix_tasks_run_id",
-        "tasks",
-        ["gateway_id", "run_id"],
-        postgresql_where=sa.text("run_id IS NOT NULL"),
+        "ix_tasks_run_id", "tasks", ["gateway_id", "run_id"], postgresql_where=sa.text("run_id IS NOT NULL")
     )
-    op.execute(
-        "INSERT INTO hub_identity VALUES (1, left(md5(random()::text || clock_timestamp()::text), 8))"
-    )
+    op.execute("INSERT INTO hub_identity VALUES (1, left(md5(random()::text || clock_timestamp()::text), 8))")
     op.execute(APPEND_ONLY)

@@ -28,45 +28,23 @@ class Person:
     email: str
     token: str
 
-    def send(
-        self, method: str, path: str, json: Any = None, **options: Any
-    ) -> TestResponse:
+    def send(self, method: str, path: str, json: Any = None, **options: Any) -> TestResponse:
         """One call; `json` is its body."""
-        headers = {
-            "Authorization": f"Bearer {self.token}",
-            **options.pop("headers", {}),
-        }
-        return self.client.open(
-            f"/api/v1{path}", method=method, json=json, headers=headers, **options
-        )
+        headers = {"Authorization": f"Bearer {self.token}", **options.pop("headers", {})}
+        return self.client.open(f"/api/v1{path}", method=method, json=json, headers=headers, **options)
 
-    def call(
-        self,
-        method: str,
-        path: str,
-        json: Any = None,
-        status: int | None = None,
-        **options: Any,
-    ) -> Any:
+    def call(self, method: str, path: str, json: Any = None, status: int | None = None, **options: Any) -> Any:
         """The JSON of a call that must succeed (or must answer with `status`)."""
         answer = self.send(method, path, json, **options)
-        assert answer.status_code == status or (
-            status is None and answer.status_code < 300
-        ), (
+        assert answer.status_code == status or (status is None and answer.status_code < 300), (
             answer.status,
             answer.text,
         )
         return answer.get_json() if answer.data else None
 
-    def register(
-        self, agent_name: str = "scout", session_id: str = "laptop", **more: Any
-    ) -> Any:
+    def register(self, agent_name: str = "scout", session_id: str = "laptop", **more: Any) -> Any:
         """What a session of a plugin is told."""
-        return self.call(
-            "POST",
-            "/agent/register",
-            {"agent_name": agent_name, "session_id": session_id, **more},
-        )
+        return self.call("POST", "/agent/register", {"agent_name": agent_name, "session_id": session_id, **more})
 
     def creative(self, name: str = "Docs") -> int:
         """A new creative."""
@@ -82,12 +60,7 @@ class Person:
 
     def texts(self, topic_id: int) -> list[str]:
         """What was said, oldest first."""
-        return [
-            one["text"]
-            for one in self.call("GET", f"/topics/{topic_id}/messages?limit=200")[
-                "items"
-            ]
-        ]
+        return [one["text"] for one in self.call("GET", f"/topics/{topic_id}/messages?limit=200")["items"]]
 
     def task(self, id: int) -> Any:
         """One task."""
@@ -105,9 +78,7 @@ def join(client: FlaskClient) -> Join:
         email = f"{name.lower()}-{uuid.uuid4().hex[:8]}@example.org"
         with database.transaction() as session:
             user = User.create(session, email, name, role)
-            _, token = AccessToken.create(
-                session, user, "tests", database_time(session)
-            )
+            _, token = AccessToken.create(session, user, "tests", database_time(session))
             return Person(client, user.id, email, token)
 
     return make

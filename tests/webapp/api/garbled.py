@@ -14,13 +14,7 @@ NASTY: list[Any] = [
     None, True, False, 0, -1, 1.5, 2**31, 2**53, 2**63, 2**64, 10**300, -(10**300), 1e308, [], {}, [[]], [None],
     {"a": {}}, {"$ref": "#"}, *NASTY_TEXTS,
 ]  # fmt: skip
-KINDS = [
-    "application/json",
-    "application/json; charset=latin-1",
-    "text/plain",
-    "application/x-www-form-urlencoded",
-    "",
-]
+KINDS = ["application/json", "application/json; charset=latin-1", "text/plain", "application/x-www-form-urlencoded", ""]
 DEEP = "[" * 20_000
 
 
@@ -35,12 +29,7 @@ class Garbled(NamedTuple):
     named: set[str]
 
 
-def value(
-    schema: dict[str, Any],
-    schemas: dict[str, Any],
-    known: dict[str, list[int]],
-    name: str,
-) -> st.SearchStrategy:
+def value(schema: dict[str, Any], schemas: dict[str, Any], known: dict[str, list[int]], name: str) -> st.SearchStrategy:
     """A value that fits; an id is mostly one that exists."""
     if "$ref" in schema:
         return value(schemas[schema["$ref"].rpartition("/")[2]], schemas, known, name)
@@ -53,58 +42,33 @@ def value(
     if "pattern" in schema:
         return st.sampled_from([str(id) for id in known.get(name, [1])])
     plain: dict[str, st.SearchStrategy] = {
-        "integer": st.integers(
-            schema.get("minimum", 0), min(schema.get("maximum", 1000), 1000)
-        ),
+        "integer": st.integers(schema.get("minimum", 0), min(schema.get("maximum", 1000), 1000)),
         "boolean": st.booleans(),
         "null": st.none(),
         "array": st.lists(st.text(max_size=5), max_size=3),
         "object": st.just({}),
     }
     return plain.get(
-        schema.get("type", ""),
-        st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40),
+        schema.get("type", ""), st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=40)
     )
 
 
-def fitting(
-    schema: dict[str, Any], schemas: dict[str, Any], known: dict[str, list[int]]
-) -> st.SearchStrategy:
+def fitting(schema: dict[str, Any], schemas: dict[str, Any], known: dict[str, list[int]]) -> st.SearchStrategy:
     """A whole body that fits."""
-    fields = {
-        name: value(one, schemas, known, name)
-        for name, one in schema.get("properties", {}).items()
-    }
+    fields = {name: value(one, schemas, known, name) for name, one in schema.get("properties", {}).items()}
     required = {name: fields.pop(name) for name in schema.get("required", [])}
     return st.fixed_dictionaries(required, optional=fields)
 
 
 @st.composite
-def calls(
-    draw: st.DrawFn, document: dict[str, Any], known: dict[str, list[int]]
-) -> Garbled:
+def calls(draw: st.DrawFn, document: dict[str, Any], known: dict[str, list[int]]) -> Garbled:
     """One call of the document, garbled in one place or not at all."""
-    table = [
-        (path, verb)
-        for path in sorted(document["paths"])
-        for verb in sorted(document["paths"][path])
-    ]
+    table = [(path, verb) for path in sorted(document["paths"]) for verb in sorted(document["paths"][path])]
     path, verb = draw(
-        st.sampled_from(
-            [
-                row
-                for row in table
-                if row[0].startswith("/api/v1/") and "openapi" not in row[0]
-            ]
-        )
+        st.sampled_from([row for row in table if row[0].startswith("/api/v1/") and "openapi" not in row[0]])
     )
-    operation, schemas = (
-        document["paths"][path][verb],
-        document["components"]["schemas"],
-    )
-    filled = re.sub(
-        r"{(\w+)}", lambda found: str(draw(st.sampled_from(known[found[1]]))), path
-    )
+    operation, schemas = document["paths"][path][verb], document["components"]["schemas"]
+    filled = re.sub(r"{(\w+)}", lambda found: str(draw(st.sampled_from(known[found[1]]))), path)
     queries = {
         one["name"]: value(one["schema"], schemas, known, one["name"])
         for one in operation["parameters"]
@@ -117,43 +81,31 @@ def calls(
         sent, names = draw(fitting(schema, schemas, known)), set(schema["properties"])
         return _garbled_body(draw, verb, filled, sent, names)
     spoiled = _garbled_fields(draw, dict(query), set(queries))
+    shown = {name: "" if given is None else str(given) for name, given in spoiled.items()}
     shown = {
-        name: "" if given is None else str(given) for name, given in spoiled.items()
-    }
-    shown = {
-        name.encode("utf-8", "replace").decode(): text.encode(
-            "utf-8", "replace"
-        ).decode()
+        name.encode("utf-8", "replace").decode(): text.encode("utf-8", "replace").decode()
         for name, text in shown.items()
     }
     return Garbled(verb, filled, shown, b"", "", set(shown) | set(queries))
 
 
-def _garbled_fields(
-    draw: st.DrawFn, sent: dict[str, Any], names: set[str]
-) -> dict[str, Any]:
+def _garbled_fields(draw: st.DrawFn, sent: dict[str, Any], names: set[str]) -> dict[str, Any]:
     how = draw(st.sampled_from(["leave", "spoil", "drop", "add", "rename"]))
     if how == "spoil" and names:
         sent[draw(st.sampled_from(sorted(names)))] = draw(st.sampled_from(NASTY))
     elif how == "drop" and sent:
         sent.pop(draw(st.sampled_from(sorted(sent))))
     elif how == "add":
-        sent[
-            draw(st.sampled_from(["zz", "id", "", "\x00", "__proto__", "x" * 200]))
-        ] = draw(st.sampled_from(NASTY))
+        sent[draw(st.sampled_from(["zz", "id", "", "\x00", "__proto__", "x" * 200]))] = draw(st.sampled_from(NASTY))
     elif how == "rename" and sent:
         name = draw(st.sampled_from(sorted(sent)))
         sent[name.upper()] = sent.pop(name)
     return sent
 
 
-def _garbled_body(
-    draw: st.DrawFn, verb: str, path: str, sent: dict[str, Any], names: set[str]
-) -> Garbled:
+def _garbled_body(draw: st.DrawFn, verb: str, path: str, sent: dict[str, Any], names: set[str]) -> Garbled:
     sent = _garbled_fields(draw, sent, names)
-    body: Any = draw(
-        st.sampled_from([sent, sent, sent, sent, sent, [sent], None, "text"])
-    )
+    body: Any = draw(st.sampled_from([sent, sent, sent, sent, sent, [sent], None, "text"]))
     raw = json.dumps(body, ensure_ascii=draw(st.booleans())).encode("utf-8", "replace")
     how = draw(st.sampled_from(["leave"] * 5 + ["cut", "swap", "deep", "twice"]))
     place = draw(st.integers(0, max(len(raw) - 1, 0)))
@@ -166,6 +118,4 @@ def _garbled_body(
     elif how == "twice":
         raw *= 2
     kind = draw(st.sampled_from(["application/json"] * 8 + KINDS))
-    return Garbled(
-        verb, path, {}, raw, kind, names | {name[:80] for name in sent} | {"body"}
-    )
+    return Garbled(verb, path, {}, raw, kind, names | {name[:80] for name in sent} | {"body"})

@@ -39,32 +39,16 @@ def test_sessions_are_live_or_waited_for(alice: Person) -> None:
     shown = alice.call("GET", f"/agents/{id}")
     desk, laptop = shown["sessions"]
     assert (shown["routable"], shown["why_not"]) == (True, None)
-    assert (desk["session_id"], desk["label"], desk["state"]) == (
-        "desk",
-        None,
-        "dropped",
-    )
+    assert (desk["session_id"], desk["label"], desk["state"]) == ("desk", None, "dropped")
     assert desk["dropped_at"] < desk["grace_ends_at"]
-    assert (laptop["session_id"], laptop["label"], laptop["state"]) == (
-        "laptop",
-        "my-repo",
-        "live",
-    )
-    assert laptop["dropped_at"] is laptop["grace_ends_at"] is None and laptop[
-        "last_seen_at"
-    ].endswith("Z")
+    assert (laptop["session_id"], laptop["label"], laptop["state"]) == ("laptop", "my-repo", "live")
+    assert laptop["dropped_at"] is laptop["grace_ends_at"] is None and laptop["last_seen_at"].endswith("Z")
 
 
-def test_agents_are_seen_by_those_who_share_a_creative(
-    alice: Person, bob: Person, mallory: Person
-) -> None:
+def test_agents_are_seen_by_those_who_share_a_creative(alice: Person, bob: Person, mallory: Person) -> None:
     id = alice.register()["agent_id"]
     assert bob.send("GET", f"/agents/{id}").status_code == 404
-    alice.call(
-        "POST",
-        f"/creatives/{alice.creative()}/shares",
-        {"level": "read", "user_id": bob.id},
-    )
+    alice.call("POST", f"/creatives/{alice.creative()}/shares", {"level": "read", "user_id": bob.id})
     assert bob.call("GET", f"/agents/{id}")["id"] == id
     assert mallory.send("GET", f"/agents/{id}").status_code == 404
     assert mallory.call("GET", "/agents")["items"] == []
@@ -72,38 +56,19 @@ def test_agents_are_seen_by_those_who_share_a_creative(
 
 def test_its_owner_decides_what_it_takes(alice: Person) -> None:
     id = alice.register()["agent_id"]
-    wanted = {
-        "routing_expression": 'message.text.contains("build")',
-        "keep_seconds": 60,
-        "max_tasks": 3,
-    }
+    wanted = {"routing_expression": 'message.text.contains("build")', "keep_seconds": 60, "max_tasks": 3}
     changed = alice.call("PATCH", f"/agents/{id}", wanted)
     assert {name: changed[name] for name in wanted} == wanted
     part = alice.call("PATCH", f"/agents/{id}", {"max_tasks": None})
     assert (part["max_tasks"], part["keep_seconds"]) == (None, 60)
-    assert (
-        alice.call("PATCH", f"/agents/{id}", {"routing_expression": None})[
-            "routing_expression"
-        ]
-        is None
-    )
+    assert alice.call("PATCH", f"/agents/{id}", {"routing_expression": None})["routing_expression"] is None
 
 
 def test_nobody_else_decides(alice: Person, bob: Person, mallory: Person) -> None:
     id = alice.register()["agent_id"]
-    alice.call(
-        "POST",
-        f"/creatives/{alice.creative()}/shares",
-        {"level": "admin", "user_id": bob.id},
-    )
-    assert (
-        bob.call("PATCH", f"/agents/{id}", {"keep_seconds": 5}, status=403)["code"]
-        == "forbidden"
-    )
-    assert (
-        mallory.call("PATCH", f"/agents/{id}", {"keep_seconds": 5}, status=404)["code"]
-        == "not_found"
-    )
+    alice.call("POST", f"/creatives/{alice.creative()}/shares", {"level": "admin", "user_id": bob.id})
+    assert bob.call("PATCH", f"/agents/{id}", {"keep_seconds": 5}, status=403)["code"] == "forbidden"
+    assert mallory.call("PATCH", f"/agents/{id}", {"keep_seconds": 5}, status=404)["code"] == "not_found"
     assert alice.call("GET", f"/agents/{id}")["keep_seconds"] == 0
 
 
@@ -121,9 +86,7 @@ def test_nobody_else_decides(alice: Person, bob: Person, mallory: Person) -> Non
         ("name", "other"),
     ],
 )
-def test_an_unclear_decision_is_refused_by_its_field(
-    alice: Person, field: str, value: object
-) -> None:
+def test_an_unclear_decision_is_refused_by_its_field(alice: Person, field: str, value: object) -> None:
     id = alice.register()["agent_id"]
     refused = alice.call("PATCH", f"/agents/{id}", {field: value}, status=422)
     assert refused["code"] == "invalid" and field in refused["error"]

@@ -41,11 +41,7 @@ def checked(call: Garbled, answer: Any) -> None:
 def approval_ids(alice: Person, topic_id: int) -> list[int]:
     """What an agent of Alice's asks in a topic of its own."""
     for number in range(3):
-        asked = {
-            "topic_id": topic_id,
-            "permission_request_id": f"id{number}",
-            "arguments": {"command": "ls"},
-        }
+        asked = {"topic_id": topic_id, "permission_request_id": f"id{number}", "arguments": {"command": "ls"}}
         alice.call("POST", "/agent/notify", asked)
     return [one["id"] for one in alice.call("GET", "/approvals")["items"]]
 
@@ -63,9 +59,7 @@ def test_garbled_calls_are_answered_in_words_and_valid_ones_go_on(join: Join) ->
     ]
     task_ids = [alice.say(topic_id)["tasks"][0]["id"] for topic_id in topic_ids[:2]]
     shares = f"/creatives/{creative_id}/shares"
-    share_id = alice.call("POST", shares, {"level": "read", "user_id": join("Bob").id})[
-        "id"
-    ]
+    share_id = alice.call("POST", shares, {"level": "read", "user_id": join("Bob").id})["id"]
     quiet = alice.topic("Valid calls go on here")
     known = {
         "topic_id": topic_ids,

@@ -21,27 +21,12 @@ def made(alice: Person, bob: Person) -> Made:
         task_ids.append(alice.say(topic_id)["tasks"][0]["id"])
         topic_ids += [agent["topic_id"], topic_id]
         agent_ids.append(agent["agent_id"])
-    creative_ids = [
-        alice.call("GET", "/me")["inbox_creative_id"],
-        alice.creative("one"),
-        alice.creative("two"),
-    ]
+    creative_ids = [alice.call("GET", "/me")["inbox_creative_id"], alice.creative("one"), alice.creative("two")]
     shares = f"/creatives/{creative_ids[1]}/shares"
-    given = [
-        {"user_id": bob.id},
-        {"agent_id": agent_ids[0]},
-        {"agent_id": agent_ids[1]},
-    ]
-    share_ids = [
-        alice.call("POST", shares, {"level": "read", **who})["id"] for who in given
-    ]
-    message_ids = [
-        alice.say(topic_ids[0], text)["message"]["id"] for text in ("a", "b", "c")
-    ]
-    task_ids += [
-        task["id"]
-        for task in alice.call("GET", f"/tasks?topic_id={topic_ids[0]}")["items"]
-    ]
+    given = [{"user_id": bob.id}, {"agent_id": agent_ids[0]}, {"agent_id": agent_ids[1]}]
+    share_ids = [alice.call("POST", shares, {"level": "read", **who})["id"] for who in given]
+    message_ids = [alice.say(topic_ids[0], text)["message"]["id"] for text in ("a", "b", "c")]
+    task_ids += [task["id"] for task in alice.call("GET", f"/tasks?topic_id={topic_ids[0]}")["items"]]
     return {
         "/creatives": creative_ids[::-1],
         shares: share_ids[::-1],
@@ -56,18 +41,14 @@ def ids(page: Any) -> list[int]:
     return [one["id"] for one in page["items"]]
 
 
-def test_a_list_is_newest_first_and_messages_oldest_first(
-    alice: Person, made: Made
-) -> None:
+def test_a_list_is_newest_first_and_messages_oldest_first(alice: Person, made: Made) -> None:
     for path, expected in made.items():
         page = alice.call("GET", path)
         assert set(page) == {"items", "next"} and page["next"] is None
         assert ids(page) == expected, path
 
 
-def test_pages_follow_each_other_without_gap_or_repeat(
-    alice: Person, made: Made
-) -> None:
+def test_pages_follow_each_other_without_gap_or_repeat(alice: Person, made: Made) -> None:
     for path, expected in made.items():
         found, page = [], {"next": 0}
         while page["next"] is not None:
@@ -83,21 +64,8 @@ def test_a_page_that_is_just_full_is_the_last(alice: Person, made: Made) -> None
         assert alice.call("GET", f"{path}?limit={len(expected)}")["next"] is None
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "limit=0",
-        "limit=201",
-        "limit=many",
-        "limit=1.5",
-        "after=0",
-        "after=-1",
-        "after=x",
-    ],
-)
-def test_an_unclear_page_is_refused_by_its_parameter(
-    alice: Person, made: Made, query: str
-) -> None:
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=many", "limit=1.5", "after=0", "after=-1", "after=x"])
+def test_an_unclear_page_is_refused_by_its_parameter(alice: Person, made: Made, query: str) -> None:
     for path in made:
         refused = alice.call("GET", f"{path}?{query}", status=422)
         assert query.partition("=")[0] in refused["error"]
@@ -113,9 +81,7 @@ def test_a_blank_parameter_says_nothing(alice: Person, made: Made) -> None:
         assert ids(alice.call("GET", f"{path}?limit=&after=")) == expected
 
 
-def test_a_longer_list_takes_no_more_statements(
-    app: Flask, alice: Person, made: Made
-) -> None:
+def test_a_longer_list_takes_no_more_statements(app: Flask, alice: Person, made: Made) -> None:
     alice.call("GET", "/me")  # notes the token's use once
     for path, expected in made.items():
         counts = []

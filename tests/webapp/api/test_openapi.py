@@ -20,9 +20,7 @@ def document(client: FlaskClient) -> Any:
     return answer.get_json()
 
 
-def test_every_route_of_the_api_is_described_and_no_other(
-    app: Flask, document: Any
-) -> None:
+def test_every_route_of_the_api_is_described_and_no_other(app: Flask, document: Any) -> None:
     ours = {blueprint.name for blueprint in api.BLUEPRINTS}
     routes = {
         (re.sub(r"<int:(\w+)>", r"{\1}", rule.rule), method.lower())
@@ -30,35 +28,18 @@ def test_every_route_of_the_api_is_described_and_no_other(
         if rule.endpoint.partition(".")[0] in ours
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
-    described = {
-        (path, verb) for path, verbs in document["paths"].items() for verb in verbs
-    }
+    described = {(path, verb) for path, verbs in document["paths"].items() for verb in verbs}
     assert described == routes and len(routes) > 25
 
 
 def test_it_is_openapi_three_point_one(document: Any) -> None:
-    assert (
-        document["openapi"] == "3.1.0"
-        and document["info"]["title"]
-        and document["info"]["version"]
-    )
-    assert document["components"]["securitySchemes"]["token"] == {
-        "type": "http",
-        "scheme": "bearer",
-    }
+    assert document["openapi"] == "3.1.0" and document["info"]["title"] and document["info"]["version"]
+    assert document["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}
 
 
-def test_every_operation_has_a_name_of_its_own_words_and_an_answer(
-    document: Any,
-) -> None:
-    operations = [
-        operation
-        for verbs in document["paths"].values()
-        for operation in verbs.values()
-    ]
-    assert len({operation["operationId"] for operation in operations}) == len(
-        operations
-    )
+def test_every_operation_has_a_name_of_its_own_words_and_an_answer(document: Any) -> None:
+    operations = [operation for verbs in document["paths"].values() for operation in verbs.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
     for operation in operations:
         assert operation["summary"].endswith(".") and operation["responses"]
 
@@ -71,9 +52,7 @@ def test_every_reference_leads_somewhere(document: Any) -> None:
 def test_ids_in_the_path_are_parameters(document: Any) -> None:
     for path, verbs in document["paths"].items():
         for operation in verbs.values():
-            named = [
-                one["name"] for one in operation["parameters"] if one["in"] == "path"
-            ]
+            named = [one["name"] for one in operation["parameters"] if one["in"] == "path"]
             assert named == re.findall(r"{(\w+)}", path)
 
 
@@ -81,32 +60,20 @@ def test_only_reads_are_without_an_idempotency_key(document: Any) -> None:
     for verbs in document["paths"].values():
         for verb, operation in verbs.items():
             assert verb in VERBS
-            assert ("Idempotency-Key" in str(operation["parameters"])) == (
-                verb != "get"
-            )
+            assert ("Idempotency-Key" in str(operation["parameters"])) == (verb != "get")
 
 
 def test_what_needs_no_token_says_so(document: Any) -> None:
-    open_ones = {
-        path
-        for path, verbs in document["paths"].items()
-        if verbs.get("get", {}).get("security") == []
-    }
+    open_ones = {path for path, verbs in document["paths"].items() if verbs.get("get", {}).get("security") == []}
     assert open_ones == {"/api/v1/openapi.json", "/healthz", "/readyz", "/metrics"}
 
 
-def test_answers_have_exactly_the_fields_that_are_described(
-    alice: Person, document: Any
-) -> None:
+def test_answers_have_exactly_the_fields_that_are_described(alice: Person, document: Any) -> None:
     told = alice.register()
     connect(told["agent_id"])
     topic_id = alice.topic(primary_agent_id=told["agent_id"])
     posted = alice.say(topic_id)
-    alice.call(
-        "POST",
-        "/agent/notify",
-        {"topic_id": topic_id, "permission_request_id": "abcde"},
-    )
+    alice.call("POST", "/agent/notify", {"topic_id": topic_id, "permission_request_id": "abcde"})
     shown = {
         "Me": alice.call("GET", "/me"),
         "Creative": alice.call("GET", "/creatives")["items"][0],

@@ -64,36 +64,21 @@ def test_an_answer_is_posted_as_the_agent_and_gives_nobody_work(work: Work) -> N
     comment_id = answer.get_json()["comment_id"]
     assert answer.get_json() == {"comment_id": comment_id, "pending_approval_ids": []}
     [_, said] = work.alice.call("GET", f"/topics/{work.topic_id}/messages")["items"]
-    assert (said["id"], said["text"], said["source"]) == (
-        comment_id,
-        "All green.",
-        "reply",
-    )
-    assert said["author"] == {
-        "kind": "agent",
-        "id": work.agent_id,
-        "name": "Claude Channel (scout)",
-    }
-    assert (
-        value("SELECT count(*) FROM tasks WHERE topic_id = :id", id=work.topic_id) == 1
-    )
+    assert (said["id"], said["text"], said["source"]) == (comment_id, "All green.", "reply")
+    assert said["author"] == {"kind": "agent", "id": work.agent_id, "name": "Claude Channel (scout)"}
+    assert value("SELECT count(*) FROM tasks WHERE topic_id = :id", id=work.topic_id) == 1
 
 
 def test_task_and_answer_know_each_other(work: Work) -> None:
     comment_id = work.reply().get_json()["comment_id"]
     task = work.alice.task(work.task_id)
-    assert (task["status"], task["reply_message_id"]) == ("done", comment_id) and task[
-        "finished_at"
-    ]
+    assert (task["status"], task["reply_message_id"]) == ("done", comment_id) and task["finished_at"]
     [_, said] = work.alice.call("GET", f"/topics/{work.topic_id}/messages")["items"]
     assert said["task_id"] == work.task_id
 
 
 def test_ids_may_come_as_digits(work: Work) -> None:
-    assert (
-        work.reply(topic_id=str(work.topic_id), task_id=f" {work.task_id} ").status_code
-        == 201
-    )
+    assert work.reply(topic_id=str(work.topic_id), task_id=f" {work.task_id} ").status_code == 201
 
 
 def test_a_reply_needs_a_token(work: Work) -> None:
@@ -108,11 +93,7 @@ def test_a_topic_that_is_missing_is_not_found(work: Work) -> None:
 
 
 def test_somebody_without_feedback_is_forbidden(work: Work, bob: Person) -> None:
-    work.alice.call(
-        "POST",
-        f"/creatives/{work.creative_id}/shares",
-        {"level": "read", "user_id": bob.id},
-    )
+    work.alice.call("POST", f"/creatives/{work.creative_id}/shares", {"level": "read", "user_id": bob.id})
     refused = work.reply(by=bob)
     assert refused.status_code == 403 and "feedback" in refused.get_json()["error"]
     assert (work.status, work.texts) == ("delegated", ["Build it"])
@@ -124,13 +105,9 @@ def test_another_persons_token_is_forbidden(work: Work, mallory: Person) -> None
 
 
 def test_a_viewer_is_forbidden(work: Work) -> None:
-    rows(
-        "UPDATE users SET role = 'viewer' WHERE id = :id RETURNING id", id=work.alice.id
-    )
+    rows("UPDATE users SET role = 'viewer' WHERE id = :id RETURNING id", id=work.alice.id)
     assert work.reply().status_code == 403
-    rows(
-        "UPDATE users SET role = 'member' WHERE id = :id RETURNING id", id=work.alice.id
-    )
+    rows("UPDATE users SET role = 'member' WHERE id = :id RETURNING id", id=work.alice.id)
     assert (work.status, work.texts) == ("delegated", ["Build it"])
 
 
@@ -148,37 +125,22 @@ def test_a_task_of_another_topic_is_forbidden(work: Work) -> None:
 
 
 def test_the_task_of_somebody_elses_agent_is_forbidden(work: Work, bob: Person) -> None:
-    work.alice.call(
-        "POST",
-        f"/creatives/{work.creative_id}/shares",
-        {"level": "feedback", "user_id": bob.id},
-    )
+    work.alice.call("POST", f"/creatives/{work.creative_id}/shares", {"level": "feedback", "user_id": bob.id})
     assert work.reply(by=bob).status_code == 403
     assert (work.status, work.texts) == ("delegated", ["Build it"])
 
 
 def test_an_agent_behind_a_gateway_does_not_answer_here(work: Work) -> None:
-    rows(
-        "UPDATE agents SET kind = 'gateway' WHERE id = :id RETURNING id",
-        id=work.agent_id,
-    )
+    rows("UPDATE agents SET kind = 'gateway' WHERE id = :id RETURNING id", id=work.agent_id)
     assert work.reply().status_code == 403
     assert (work.status, work.texts) == ("delegated", ["Build it"])
 
 
-def test_a_task_in_a_topic_of_another_primary_agent_is_answered_by_its_own(
-    work: Work,
-) -> None:
+def test_a_task_in_a_topic_of_another_primary_agent_is_answered_by_its_own(work: Work) -> None:
     scribe = work.alice.register("scribe")
-    topic_id = work.alice.topic(
-        "Work", creative_id=work.creative_id, primary_agent_id=scribe["agent_id"]
-    )
+    topic_id = work.alice.topic("Work", creative_id=work.creative_id, primary_agent_id=scribe["agent_id"])
     [task] = work.alice.say(topic_id, "@scout build it")["tasks"]
-    answer = work.reply(
-        topic_id=topic_id,
-        task_id=task["id"],
-        execution_generation=generation_of(task["id"]),
-    )
+    answer = work.reply(topic_id=topic_id, task_id=task["id"], execution_generation=generation_of(task["id"]))
     assert answer.status_code == 201
     said = work.alice.call("GET", f"/topics/{topic_id}/messages")["items"][-1]
     assert said["author"]["id"] == work.agent_id
@@ -187,47 +149,24 @@ def test_a_task_in_a_topic_of_another_primary_agent_is_answered_by_its_own(
 def test_without_a_task_id_the_oldest_task_is_answered(work: Work) -> None:
     said = work.reply(task_id=None, execution_generation=None)
     assert said.status_code == 201 and work.status == "done"
-    assert (
-        work.alice.task(work.task_id)["reply_message_id"]
-        == said.get_json()["comment_id"]
-    )
+    assert work.alice.task(work.task_id)["reply_message_id"] == said.get_json()["comment_id"]
 
 
-def test_without_a_task_id_and_without_work_it_is_posted_all_the_same(
-    work: Work,
-) -> None:
+def test_without_a_task_id_and_without_work_it_is_posted_all_the_same(work: Work) -> None:
     work.reply()
-    assert (
-        work.reply(
-            task_id=None, execution_generation=None, text="By the way"
-        ).status_code
-        == 201
-    )
+    assert work.reply(task_id=None, execution_generation=None, text="By the way").status_code == 201
     assert work.texts == ["Build it", "Done.", "By the way"]
-    assert (
-        work.alice.call("GET", f"/topics/{work.topic_id}/messages")["items"][-1][
-            "task_id"
-        ]
-        is None
-    )
+    assert work.alice.call("GET", f"/topics/{work.topic_id}/messages")["items"][-1]["task_id"] is None
 
 
 def test_with_a_task_id_an_older_task_stays_delegated(work: Work) -> None:
     scribe = work.alice.register("scribe")["agent_id"]
     connect(scribe)
-    rows(
-        "UPDATE tasks SET pending_tool_call = '{}' WHERE id = :id RETURNING id",
-        id=work.task_id,
-    )
+    rows("UPDATE tasks SET pending_tool_call = '{}' WHERE id = :id RETURNING id", id=work.task_id)
     [younger] = work.alice.say(work.topic_id, "@scribe and you?")["tasks"]
-    answer = work.reply(
-        task_id=younger["id"], execution_generation=generation_of(younger["id"])
-    )
+    answer = work.reply(task_id=younger["id"], execution_generation=generation_of(younger["id"]))
     assert answer.status_code == 201
-    assert (work.status, work.alice.task(younger["id"])["status"]) == (
-        "delegated",
-        "done",
-    )
+    assert (work.status, work.alice.task(younger["id"])["status"]) == ("delegated", "done")
 
 
 def test_without_a_task_id_a_topic_of_no_plugin_agent_is_forbidden(work: Work) -> None:
@@ -253,10 +192,7 @@ def test_a_generation_that_is_none_loses(work: Work, generation: str) -> None:
 
 
 def test_a_second_answer_to_a_finished_task_is_refused(work: Work) -> None:
-    assert [work.reply(text=text).status_code for text in ("first", "second")] == [
-        201,
-        403,
-    ]
+    assert [work.reply(text=text).status_code for text in ("first", "second")] == [201, 403]
     assert work.texts == ["Build it", "first"]
 
 
@@ -281,10 +217,7 @@ def test_a_task_that_ends_between_check_and_claim_loses_the_race(
             task.reply_message_id = reply_message_id
         refused = late.result(10)
     assert refused.status_code == 409
-    assert (refused.get_json()["code"], refused.get_json()["reason"]) == (
-        "lost_race",
-        reason,
-    )
+    assert (refused.get_json()["code"], refused.get_json()["reason"]) == ("lost_race", reason)
     assert work.texts == ["Build it"]
 
 
@@ -297,9 +230,7 @@ def _somebody_waits() -> bool:
 def test_a_blank_text_is_refused_and_the_task_can_still_be_answered(work: Work) -> None:
     for text in ("", " \n ", None):
         refused = work.reply(text=text)
-        assert refused.status_code == 422 and isinstance(
-            refused.get_json()["errors"][0], str
-        )
+        assert refused.status_code == 422 and isinstance(refused.get_json()["errors"][0], str)
         assert "text" in refused.get_json()["error"]
     assert work.status == "delegated"
     assert work.reply().status_code == 201
@@ -312,28 +243,17 @@ def test_a_text_that_is_too_long_is_refused_in_words(work: Work) -> None:
 
 def test_half_a_letter_and_a_zero_byte_do_not_lose_an_answer(work: Work) -> None:
     text = r"cut \ud83d here\u0000, \\ud800 \ud83d\ude00"
-    body = (
-        f'{{"topic_id": {work.topic_id}, "task_id": {work.task_id}, "text": "{text}"}}'
-    )
-    assert (
-        work.alice.send(
-            "POST", "/agent/reply", data=body, content_type="application/json"
-        ).status_code
-        == 201
-    )
+    body = f'{{"topic_id": {work.topic_id}, "task_id": {work.task_id}, "text": "{text}"}}'
+    assert work.alice.send("POST", "/agent/reply", data=body, content_type="application/json").status_code == 201
     assert work.texts[-1] == "cut \ufffd here\ufffd, \\ud800 \U0001f600"
 
 
 def test_an_answer_clears_the_parked_prompt(work: Work) -> None:
     rows(
-        'UPDATE tasks SET pending_tool_call = \'{"request_id": "abcde"}\' WHERE id = :id RETURNING id',
-        id=work.task_id,
+        'UPDATE tasks SET pending_tool_call = \'{"request_id": "abcde"}\' WHERE id = :id RETURNING id', id=work.task_id
     )
     assert work.reply().status_code == 201
-    assert (
-        value("SELECT pending_tool_call FROM tasks WHERE id = :id", id=work.task_id)
-        is None
-    )
+    assert value("SELECT pending_tool_call FROM tasks WHERE id = :id", id=work.task_id) is None
 
 
 def test_an_answer_lets_the_next_task_of_the_topic_go(work: Work) -> None:
@@ -360,20 +280,13 @@ def test_an_answer_leaves_a_claimed_task_of_the_topic_alone(work: Work) -> None:
 
 
 def test_the_topic_hears_of_answer_and_task(work: Work, database_url: str) -> None:
-    url = (
-        make_url(database_url)
-        .set(drivername="postgresql")
-        .render_as_string(hide_password=False)
-    )
+    url = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url, autocommit=True) as listener:
         listener.execute(f"LISTEN {CHANNEL}")
         comment_id = work.reply().get_json()["comment_id"]
         heard = {
             (nudge.event, nudge.ids.get("task") or nudge.ids.get("message"))
-            for nudge in (
-                Broadcast.parse(found.payload)
-                for found in listener.notifies(timeout=5, stop_after=4)
-            )
+            for nudge in (Broadcast.parse(found.payload) for found in listener.notifies(timeout=5, stop_after=4))
             if nudge.stream == f"topic:{work.topic_id}"
         }
     assert heard >= {("message", comment_id), ("task", work.task_id)}
@@ -390,19 +303,11 @@ def test_a_right_that_ends_ends_answering_too(work: Work, join: Join) -> None:
     work.alice.call("POST", shares, {"level": "feedback", "email": helper.email})
     helpers = helper.register("helper")["agent_id"]
     connect(helpers)
-    [task] = work.alice.say(
-        work.alice.topic("Help", creative_id=work.creative_id, primary_agent_id=helpers)
-    )["tasks"]
+    [task] = work.alice.say(work.alice.topic("Help", creative_id=work.creative_id, primary_agent_id=helpers))["tasks"]
     topic_id = work.alice.task(task["id"])["topic_id"]
     work.alice.call("DELETE", f"{shares}?user_id={helper.id}")
-    assert (
-        work.reply(by=helper, topic_id=topic_id, task_id=task["id"]).status_code == 403
-    )
+    assert work.reply(by=helper, topic_id=topic_id, task_id=task["id"]).status_code == 403
     work.alice.call("POST", shares, {"level": "feedback", "email": helper.email})
     work.alice.call("POST", f"/tasks/{task['id']}/retry")
-    given = {
-        "topic_id": topic_id,
-        "task_id": task["id"],
-        "execution_generation": generation_of(task["id"]),
-    }
+    given = {"topic_id": topic_id, "task_id": task["id"], "execution_generation": generation_of(task["id"])}
     assert work.reply(by=helper, **given).status_code == 201

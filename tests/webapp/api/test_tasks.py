@@ -26,12 +26,7 @@ def given(alice: Person, agent_id: int, text: str = "Build it") -> tuple[int, in
 
 
 def answer(alice: Person, topic_id: int, task_id: int, generation: str) -> int:
-    body = {
-        "topic_id": topic_id,
-        "task_id": task_id,
-        "text": "Done.",
-        "execution_generation": generation,
-    }
+    body = {"topic_id": topic_id, "task_id": task_id, "text": "Done.", "execution_generation": generation}
     return alice.send("POST", "/agent/reply", body).status_code
 
 
@@ -39,18 +34,9 @@ def test_a_task_shows_every_field_and_its_timeline(alice: Person, scout: int) ->
     topic_id, id = given(alice, scout)
     shown = alice.task(id)
     assert set(shown) == FIELDS
-    assert (shown["status"], shown["topic_id"], shown["agent_id"]) == (
-        "delegated",
-        topic_id,
-        scout,
-    )
-    assert [(line["event"], line["actor"]) for line in shown["timeline"]] == [
-        ("queued", "Alice"),
-        ("delegated", "hub"),
-    ]
-    assert all(
-        set(line) == {"at", "event", "text", "actor"} for line in shown["timeline"]
-    )
+    assert (shown["status"], shown["topic_id"], shown["agent_id"]) == ("delegated", topic_id, scout)
+    assert [(line["event"], line["actor"]) for line in shown["timeline"]] == [("queued", "Alice"), ("delegated", "hub")]
+    assert all(set(line) == {"at", "event", "text", "actor"} for line in shown["timeline"])
 
 
 def test_tasks_are_listed_by_status_agent_and_topic(alice: Person, scout: int) -> None:
@@ -63,10 +49,7 @@ def test_tasks_are_listed_by_status_agent_and_topic(alice: Person, scout: int) -
 
     assert listed("") == listed("status=&agent_id=&topic_id=") == [two, one]
     assert (listed("status=cancelled"), listed("status=delegated")) == ([two], [one])
-    assert (
-        listed(f"topic_id={one_topic}"),
-        listed(f"agent_id={scout}&status=delegated"),
-    ) == ([one], [one])
+    assert (listed(f"topic_id={one_topic}"), listed(f"agent_id={scout}&status=delegated")) == ([one], [one])
     assert listed(f"agent_id={scout + 1000}") == []
 
 
@@ -79,49 +62,26 @@ def test_strangers_find_no_task(alice: Person, scout: int, mallory: Person) -> N
         ("POST", f"/tasks/{id}/reassign", {"agent_id": scout}),
     ):
         mallory.call(method, path, body, status=404)
-    assert (
-        mallory.call("GET", "/tasks")["items"] == []
-        and alice.task(id)["status"] == "delegated"
-    )
+    assert mallory.call("GET", "/tasks")["items"] == [] and alice.task(id)["status"] == "delegated"
 
 
-def test_who_may_only_read_sees_a_task_and_ends_none(
-    alice: Person, scout: int, bob: Person
-) -> None:
+def test_who_may_only_read_sees_a_task_and_ends_none(alice: Person, scout: int, bob: Person) -> None:
     creative_id = alice.creative()
-    alice.call(
-        "POST", f"/creatives/{creative_id}/shares", {"level": "read", "user_id": bob.id}
-    )
-    id = alice.say(alice.topic(creative_id=creative_id, primary_agent_id=scout))[
-        "tasks"
-    ][0]["id"]
+    alice.call("POST", f"/creatives/{creative_id}/shares", {"level": "read", "user_id": bob.id})
+    id = alice.say(alice.topic(creative_id=creative_id, primary_agent_id=scout))["tasks"][0]["id"]
     assert bob.task(id)["status"] == "delegated"
-    for verb, body in (
-        ("cancel", None),
-        ("retry", None),
-        ("reassign", {"agent_id": scout}),
-    ):
+    for verb, body in (("cancel", None), ("retry", None), ("reassign", {"agent_id": scout})):
         bob.call("POST", f"/tasks/{id}/{verb}", body, status=403)
     assert alice.task(id)["status"] == "delegated"
 
 
-def test_cancelling_ends_a_task_and_refuses_its_answer(
-    alice: Person, scout: int
-) -> None:
+def test_cancelling_ends_a_task_and_refuses_its_answer(alice: Person, scout: int) -> None:
     topic_id, id = given(alice, scout)
     generation = generation_of(id)
     cancelled = alice.call("POST", f"/tasks/{id}/cancel", status=200)
-    assert (cancelled["status"], cancelled["why"]) == (
-        "cancelled",
-        "Cancelled by Alice.",
-    ) and cancelled["finished_at"]
-    assert answer(alice, topic_id, id, generation) == 403 and alice.texts(topic_id) == [
-        "Build it"
-    ]
-    assert (
-        alice.call("GET", f"/topics/{topic_id}/messages")["items"][0]["delivery"]
-        == "failed"
-    )
+    assert (cancelled["status"], cancelled["why"]) == ("cancelled", "Cancelled by Alice.") and cancelled["finished_at"]
+    assert answer(alice, topic_id, id, generation) == 403 and alice.texts(topic_id) == ["Build it"]
+    assert alice.call("GET", f"/topics/{topic_id}/messages")["items"][0]["delivery"] == "failed"
 
 
 def test_cancelling_lets_the_next_task_go(alice: Person, scout: int) -> None:
@@ -147,34 +107,20 @@ def test_what_has_ended_is_not_cancelled(alice: Person, scout: int) -> None:
     assert refused["code"] == "wrong_state" and "cancelled" in refused["error"]
 
 
-def test_a_cancelled_task_is_tried_again_under_a_new_generation(
-    alice: Person, scout: int
-) -> None:
+def test_a_cancelled_task_is_tried_again_under_a_new_generation(alice: Person, scout: int) -> None:
     topic_id, id = given(alice, scout)
     old = generation_of(id)
     alice.call("POST", f"/tasks/{id}/cancel")
     again = alice.call("POST", f"/tasks/{id}/retry", status=200)
-    assert (again["status"], again["finished_at"], again["why"]) == (
-        "delegated",
-        None,
-        None,
-    )
+    assert (again["status"], again["finished_at"], again["why"]) == ("delegated", None, None)
     assert generation_of(id) != old
-    assert [
-        answer(alice, topic_id, id, generation)
-        for generation in (old, generation_of(id))
-    ] == [409, 201]
+    assert [answer(alice, topic_id, id, generation) for generation in (old, generation_of(id))] == [409, 201]
 
 
-def test_a_failed_task_waits_for_its_agent_when_tried_again(
-    alice: Person, scout: int
-) -> None:
+def test_a_failed_task_waits_for_its_agent_when_tried_again(alice: Person, scout: int) -> None:
     disconnect(connect(scout, "laptop"))
     _, id = given(alice, scout)
-    rows(
-        "UPDATE tasks SET status = 'failed', finished_at = now() WHERE id = :id RETURNING id",
-        id=id,
-    )
+    rows("UPDATE tasks SET status = 'failed', finished_at = now() WHERE id = :id RETURNING id", id=id)
     again = alice.call("POST", f"/tasks/{id}/retry")
     assert (again["status"], again["why"]) == ("queued", "scout is not connected.")
     connect(scout)
@@ -183,20 +129,12 @@ def test_a_failed_task_waits_for_its_agent_when_tried_again(
 
 
 @pytest.mark.parametrize("verb", ["retry", "reassign"])
-def test_what_is_being_worked_on_is_not_given_again(
-    alice: Person, scout: int, verb: str
-) -> None:
+def test_what_is_being_worked_on_is_not_given_again(alice: Person, scout: int, verb: str) -> None:
     topic_id, id = given(alice, scout)
     body = {"agent_id": scout} if verb == "reassign" else None
-    assert (
-        alice.call("POST", f"/tasks/{id}/{verb}", body, status=409)["code"]
-        == "wrong_state"
-    )
+    assert alice.call("POST", f"/tasks/{id}/{verb}", body, status=409)["code"] == "wrong_state"
     answer(alice, topic_id, id, generation_of(id))
-    assert (
-        alice.call("POST", f"/tasks/{id}/{verb}", body, status=409)["code"]
-        == "wrong_state"
-    )
+    assert alice.call("POST", f"/tasks/{id}/{verb}", body, status=409)["code"] == "wrong_state"
     assert alice.task(id)["status"] == "done"
 
 
@@ -209,25 +147,16 @@ def test_a_waiting_task_is_given_to_another_agent(alice: Person, scout: int) -> 
     assert "Given to scout by Alice." in [line["text"] for line in moved["timeline"]]
 
 
-def test_a_task_bound_to_a_session_is_free_of_it_when_another_agent_takes_it(
-    alice: Person, scout: int
-) -> None:
+def test_a_task_bound_to_a_session_is_free_of_it_when_another_agent_takes_it(alice: Person, scout: int) -> None:
     told = alice.register("scribe", "desk")
     id = alice.say(told["topic_id"])["tasks"][0]["id"]
-    assert (
-        alice.call("POST", f"/tasks/{id}/reassign", {"agent_id": scout})["status"]
-        == "delegated"
-    )
+    assert alice.call("POST", f"/tasks/{id}/reassign", {"agent_id": scout})["status"] == "delegated"
 
 
-def test_a_task_is_given_only_to_an_agent_that_may_work_there(
-    alice: Person, scout: int, bob: Person
-) -> None:
+def test_a_task_is_given_only_to_an_agent_that_may_work_there(alice: Person, scout: int, bob: Person) -> None:
     away = alice.register("scribe", "desk")["agent_id"]
     _, id = given(alice, away)
     for agent_id in (bob.register()["agent_id"], 10**9):
-        refused = alice.call(
-            "POST", f"/tasks/{id}/reassign", {"agent_id": agent_id}, status=422
-        )
+        refused = alice.call("POST", f"/tasks/{id}/reassign", {"agent_id": agent_id}, status=422)
         assert "agent_id" in refused["error"]
     assert alice.task(id)["agent_id"] == away

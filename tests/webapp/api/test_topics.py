@@ -31,10 +31,7 @@ def test_a_topic_without_a_creative_is_in_the_inbox(alice: Person) -> None:
 def test_a_session_topic_names_its_session(alice: Person) -> None:
     told = alice.register()
     shown = alice.call("GET", f"/topics/{told['topic_id']}")
-    assert (shown["session_id"], shown["primary_agent_id"]) == (
-        "laptop",
-        told["agent_id"],
-    )
+    assert (shown["session_id"], shown["primary_agent_id"]) == ("laptop", told["agent_id"])
 
 
 def test_strangers_find_no_topic(alice: Person, mallory: Person) -> None:
@@ -47,10 +44,7 @@ def test_strangers_find_no_topic(alice: Person, mallory: Person) -> None:
     ):
         assert mallory.call(method, path, body, status=404)["code"] == "not_found"
     assert id not in [one["id"] for one in mallory.call("GET", "/topics")["items"]]
-    assert (alice.texts(id), alice.call("GET", f"/topics/{id}")["name"]) == (
-        [],
-        "Release",
-    )
+    assert (alice.texts(id), alice.call("GET", f"/topics/{id}")["name"]) == ([], "Release")
 
 
 def test_who_may_read_reads_and_writes_nothing(alice: Person, bob: Person) -> None:
@@ -58,16 +52,10 @@ def test_who_may_read_reads_and_writes_nothing(alice: Person, bob: Person) -> No
     id = alice.topic(creative_id=creative_id)
     alice.say(id)
     assert bob.texts(id) == ["Build it"]
-    bob.call(
-        "POST", "/topics", {"name": "Bob's", "creative_id": creative_id}, status=403
-    )
+    bob.call("POST", "/topics", {"name": "Bob's", "creative_id": creative_id}, status=403)
     bob.call("PATCH", f"/topics/{id}", {"name": "Bob's"}, status=403)
     refused = bob.call("POST", f"/topics/{id}/messages", {"text": "hello"}, status=403)
-    assert (
-        refused["code"] == "forbidden"
-        and "feedback" in refused["error"]
-        and alice.texts(id) == ["Build it"]
-    )
+    assert refused["code"] == "forbidden" and "feedback" in refused["error"] and alice.texts(id) == ["Build it"]
 
 
 def test_a_viewer_writes_nothing_even_with_feedback(alice: Person, bob: Person) -> None:
@@ -79,89 +67,47 @@ def test_a_viewer_writes_nothing_even_with_feedback(alice: Person, bob: Person) 
     assert bob.texts(id) == []
 
 
-def test_a_creative_that_is_not_theirs_takes_no_topic(
-    alice: Person, mallory: Person
-) -> None:
-    refused = mallory.call(
-        "POST", "/topics", {"name": "Mine", "creative_id": alice.creative()}, status=404
-    )
+def test_a_creative_that_is_not_theirs_takes_no_topic(alice: Person, mallory: Person) -> None:
+    refused = mallory.call("POST", "/topics", {"name": "Mine", "creative_id": alice.creative()}, status=404)
     assert "creative_id" in refused["error"]
 
 
-def test_only_an_agent_that_may_work_there_becomes_its_own(
-    alice: Person, bob: Person
-) -> None:
+def test_only_an_agent_that_may_work_there_becomes_its_own(alice: Person, bob: Person) -> None:
     foreign, id = bob.register()["agent_id"], alice.topic()
-    for method, path, body in (
-        ("POST", "/topics", {"name": "x"}),
-        ("PATCH", f"/topics/{id}", {}),
-    ):
-        refused = alice.call(
-            method, path, {**body, "primary_agent_id": foreign}, status=422
-        )
+    for method, path, body in (("POST", "/topics", {"name": "x"}), ("PATCH", f"/topics/{id}", {})):
+        refused = alice.call(method, path, {**body, "primary_agent_id": foreign}, status=422)
         assert "primary_agent_id" in refused["error"]
 
 
 def test_a_topic_is_renamed_appointed_archived_and_back(alice: Person) -> None:
     id, agent_id = alice.topic(), alice.register()["agent_id"]
-    changed = alice.call(
-        "PATCH",
-        f"/topics/{id}",
-        {"name": "New", "primary_agent_id": agent_id, "archived": True},
-    )
-    assert (changed["name"], changed["primary_agent_id"], changed["archived"]) == (
-        "New",
-        agent_id,
-        True,
-    )
-    back = alice.call(
-        "PATCH", f"/topics/{id}", {"primary_agent_id": None, "archived": False}
-    )
-    assert (back["name"], back["primary_agent_id"], back["archived"]) == (
-        "New",
-        None,
-        False,
-    )
+    changed = alice.call("PATCH", f"/topics/{id}", {"name": "New", "primary_agent_id": agent_id, "archived": True})
+    assert (changed["name"], changed["primary_agent_id"], changed["archived"]) == ("New", agent_id, True)
+    back = alice.call("PATCH", f"/topics/{id}", {"primary_agent_id": None, "archived": False})
+    assert (back["name"], back["primary_agent_id"], back["archived"]) == ("New", None, False)
     assert alice.call("PATCH", f"/topics/{id}", {}) == back
 
 
-def test_a_topic_moves_to_another_creative_with_all_that_was_said(
-    alice: Person, bob: Person
-) -> None:
+def test_a_topic_moves_to_another_creative_with_all_that_was_said(alice: Person, bob: Person) -> None:
     id, goal = alice.topic(), shared(alice, bob, "read")
     alice.say(id)
     assert bob.send("GET", f"/topics/{id}").status_code == 404
-    assert (
-        alice.call("PATCH", f"/topics/{id}", {"creative_id": goal})["creative_id"]
-        == goal
-    )
+    assert alice.call("PATCH", f"/topics/{id}", {"creative_id": goal})["creative_id"] == goal
     assert bob.texts(id) == ["Build it"]
 
 
-def test_a_topic_with_open_work_or_of_a_session_stays_where_it_is(
-    alice: Person,
-) -> None:
+def test_a_topic_with_open_work_or_of_a_session_stays_where_it_is(alice: Person) -> None:
     told, goal = alice.register(), alice.creative()
     busy = alice.topic(primary_agent_id=told["agent_id"])
     alice.say(busy)
     for id in (busy, told["topic_id"]):
-        assert (
-            alice.call("PATCH", f"/topics/{id}", {"creative_id": goal}, status=409)[
-                "code"
-            ]
-            == "wrong_state"
-        )
+        assert alice.call("PATCH", f"/topics/{id}", {"creative_id": goal}, status=409)["code"] == "wrong_state"
 
 
-def test_a_moved_topic_lets_go_of_an_agent_that_may_not_work_there(
-    alice: Person, bob: Person
-) -> None:
+def test_a_moved_topic_lets_go_of_an_agent_that_may_not_work_there(alice: Person, bob: Person) -> None:
     here, there = shared(alice, bob, "feedback"), alice.creative("Private")
     id = alice.topic(creative_id=here, primary_agent_id=bob.register()["agent_id"])
-    assert (
-        alice.call("PATCH", f"/topics/{id}", {"creative_id": there})["primary_agent_id"]
-        is None
-    )
+    assert alice.call("PATCH", f"/topics/{id}", {"creative_id": there})["primary_agent_id"] is None
 
 
 def test_moving_needs_the_right_on_both_sides(alice: Person, bob: Person) -> None:
@@ -172,9 +118,7 @@ def test_moving_needs_the_right_on_both_sides(alice: Person, bob: Person) -> Non
     assert alice.call("GET", f"/topics/{id}")["creative_id"] == shared_one
 
 
-def test_what_others_said_is_unread_until_it_was_seen(
-    alice: Person, bob: Person
-) -> None:
+def test_what_others_said_is_unread_until_it_was_seen(alice: Person, bob: Person) -> None:
     id = alice.topic(creative_id=shared(alice, bob, "feedback"))
     alice.say(id)
     last = alice.say(id)["message"]["id"]
@@ -189,17 +133,12 @@ def test_topics_of_one_creative_are_listed_by_it(alice: Person) -> None:
     creative_id = alice.creative()
     id = alice.topic(creative_id=creative_id)
     alice.topic("Elsewhere")
-    assert [
-        one["id"]
-        for one in alice.call("GET", f"/topics?creative_id={creative_id}")["items"]
-    ] == [id]
+    assert [one["id"] for one in alice.call("GET", f"/topics?creative_id={creative_id}")["items"]] == [id]
 
 
 def test_a_message_is_stored_as_it_was_said(alice: Person) -> None:
     id = alice.topic()
-    posted = alice.call(
-        "POST", f"/topics/{id}/messages", {"text": "**Bold**\n<b>"}, status=201
-    )
+    posted = alice.call("POST", f"/topics/{id}/messages", {"text": "**Bold**\n<b>"}, status=201)
     message = posted["message"]
     assert set(posted) == {"message", "tasks", "unrouted"}
     assert message == {
@@ -216,10 +155,7 @@ def test_a_message_is_stored_as_it_was_said(alice: Person) -> None:
         "created_at": message["created_at"],
     }
     assert message["created_at"].endswith("Z") and "T" in message["created_at"]
-    assert alice.call("GET", f"/topics/{id}/messages") == {
-        "items": [message],
-        "next": None,
-    }
+    assert alice.call("GET", f"/topics/{id}/messages") == {"items": [message], "next": None}
 
 
 def test_a_message_says_which_tasks_it_became(alice: Person) -> None:
@@ -253,9 +189,7 @@ def test_messages_come_oldest_first_in_pages(alice: Person) -> None:
     first = alice.call("GET", f"/topics/{id}/messages?limit=2")
     second = alice.call("GET", f"/topics/{id}/messages?limit=2&after={first['next']}")
     third = alice.call("GET", f"/topics/{id}/messages?limit=2&after={second['next']}")
-    assert [
-        [one["text"] for one in page["items"]] for page in (first, second, third)
-    ] == [
+    assert [[one["text"] for one in page["items"]] for page in (first, second, third)] == [
         ["n0", "n1"],
         ["n2", "n3"],
         ["n4"],
@@ -266,9 +200,6 @@ def test_messages_come_oldest_first_in_pages(alice: Person) -> None:
 def test_the_hubs_own_words_have_an_author_too(alice: Person) -> None:
     id = alice.topic()
     alice.say(id)
-    rows(
-        "UPDATE messages SET user_id = NULL, source = 'notice' WHERE topic_id = :id RETURNING id",
-        id=id,
-    )
+    rows("UPDATE messages SET user_id = NULL, source = 'notice' WHERE topic_id = :id RETURNING id", id=id)
     [shown] = alice.call("GET", f"/topics/{id}/messages")["items"]
     assert shown["author"] == {"kind": "system", "id": None, "name": "Switchyard"}

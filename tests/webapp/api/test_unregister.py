@@ -9,53 +9,34 @@ def leave(person: Person, told: dict[str, int], **given: object) -> int:
     """The status of a goodbye; `given` replaces what the plugin would send, None leaves it out."""
     query = {"topic_id": told["topic_id"], "session_id": told["session_id"], **given}
     sent = {name: value for name, value in query.items() if value is not None}
-    return person.send(
-        "DELETE", f"/agent/{told['agent_id']}", query_string=sent
-    ).status_code
+    return person.send("DELETE", f"/agent/{told['agent_id']}", query_string=sent).status_code
 
 
 def live(agent_id: int) -> list[str]:
-    found = rows(
-        "SELECT session_id FROM agent_subscriptions WHERE agent_id = :id ORDER BY id",
-        id=agent_id,
-    )
+    found = rows("SELECT session_id FROM agent_subscriptions WHERE agent_id = :id ORDER BY id", id=agent_id)
     return [session_id for [session_id] in found]
 
 
 def archived(topic_id: int) -> bool:
-    return value(
-        "SELECT archived_at IS NOT NULL FROM topics WHERE id = :id", id=topic_id
-    )
+    return value("SELECT archived_at IS NOT NULL FROM topics WHERE id = :id", id=topic_id)
 
 
 def status(task_id: int) -> str:
     return value("SELECT status FROM tasks WHERE id = :id", id=task_id)
 
 
-def test_a_goodbye_is_answered_with_nothing_and_archives_the_topic(
-    alice: Person,
-) -> None:
+def test_a_goodbye_is_answered_with_nothing_and_archives_the_topic(alice: Person) -> None:
     told = alice.register()
     connect(told["agent_id"])
     path = f"/agent/{told['agent_id']}?topic_id={told['topic_id']}&session_id=laptop"
     answer = alice.send("DELETE", path)
-    assert (answer.status_code, answer.data) == (204, b"") and archived(
-        told["topic_id"]
-    )
-    assert (
-        live(told["agent_id"]) == []
-        and not alice.call("GET", f"/agents/{told['agent_id']}")["routable"]
-    )
+    assert (answer.status_code, answer.data) == (204, b"") and archived(told["topic_id"])
+    assert live(told["agent_id"]) == [] and not alice.call("GET", f"/agents/{told['agent_id']}")["routable"]
 
 
 def test_a_goodbye_needs_a_token(alice: Person) -> None:
     told = alice.register()
-    assert (
-        alice.client.delete(
-            f"/api/v1/agent/{told['agent_id']}?topic_id={told['topic_id']}"
-        ).status_code
-        == 401
-    )
+    assert alice.client.delete(f"/api/v1/agent/{told['agent_id']}?topic_id={told['topic_id']}").status_code == 401
     assert not archived(told["topic_id"])
 
 
@@ -67,9 +48,7 @@ def test_without_a_topic_nothing_changes(alice: Person, topic_id: str | None) ->
     assert not archived(told["topic_id"]) and live(told["agent_id"]) == ["laptop"]
 
 
-def test_somebody_elses_agent_and_an_unknown_one_are_not_found(
-    alice: Person, mallory: Person
-) -> None:
+def test_somebody_elses_agent_and_an_unknown_one_are_not_found(alice: Person, mallory: Person) -> None:
     told = alice.register()
     assert leave(mallory, told) == 404
     for unknown in (10**9, 10**30):
@@ -96,16 +75,9 @@ def test_work_given_to_the_agent_is_cancelled_wherever_it_is(alice: Person) -> N
     told = alice.register()
     connect(told["agent_id"])
     elsewhere = alice.topic("Elsewhere", primary_agent_id=told["agent_id"])
-    mine, shared = (
-        alice.say(told["topic_id"])["tasks"][0]["id"],
-        alice.say(elsewhere)["tasks"][0]["id"],
-    )
+    mine, shared = alice.say(told["topic_id"])["tasks"][0]["id"], alice.say(elsewhere)["tasks"][0]["id"]
     waiting = alice.say(elsewhere, "and then")["tasks"][0]["id"]
-    assert [status(id) for id in (mine, shared, waiting)] == [
-        "delegated",
-        "delegated",
-        "queued",
-    ]
+    assert [status(id) for id in (mine, shared, waiting)] == ["delegated", "delegated", "queued"]
     assert leave(alice, told) == 204
     assert [status(id) for id in (mine, shared, waiting)] == ["cancelled"] * 3
 
@@ -116,10 +88,7 @@ def test_what_waits_is_cancelled_and_never_started(alice: Person) -> None:
     alice.say(told["topic_id"])
     waiting = alice.say(told["topic_id"], "and then")["tasks"][0]["id"]
     leave(alice, told)
-    assert [line["event"] for line in alice.task(waiting)["timeline"]] == [
-        "queued",
-        "cancelled",
-    ]
+    assert [line["event"] for line in alice.task(waiting)["timeline"]] == ["queued", "cancelled"]
 
 
 def test_a_claimed_task_is_cancelled_too(alice: Person) -> None:
@@ -144,23 +113,14 @@ def test_the_queue_of_another_agent_goes_on(alice: Person) -> None:
 
 
 def test_a_live_sibling_keeps_agent_topic_and_work(alice: Person) -> None:
-    laptop, desk = (
-        alice.register(session_id="laptop"),
-        alice.register(session_id="desk"),
-    )
+    laptop, desk = alice.register(session_id="laptop"), alice.register(session_id="desk")
     connect(laptop["agent_id"], "laptop")
     connect(desk["agent_id"], "desk")
-    theirs, mine = (
-        alice.say(desk["topic_id"])["tasks"][0]["id"],
-        alice.say(laptop["topic_id"])["tasks"][0]["id"],
-    )
+    theirs, mine = alice.say(desk["topic_id"])["tasks"][0]["id"], alice.say(laptop["topic_id"])["tasks"][0]["id"]
     assert leave(alice, laptop) == 204
     assert (status(theirs), status(mine)) == ("delegated", "cancelled")
     assert archived(laptop["topic_id"]) and not archived(desk["topic_id"])
-    assert (
-        live(desk["agent_id"]) == ["desk"]
-        and alice.call("GET", f"/agents/{desk['agent_id']}")["routable"]
-    )
+    assert live(desk["agent_id"]) == ["desk"] and alice.call("GET", f"/agents/{desk['agent_id']}")["routable"]
 
 
 def test_a_row_of_its_own_that_is_still_live_is_no_sibling(alice: Person) -> None:
@@ -173,18 +133,11 @@ def test_a_row_of_its_own_that_is_still_live_is_no_sibling(alice: Person) -> Non
 
 
 def test_a_silent_sibling_is_none(alice: Person) -> None:
-    laptop, desk = (
-        alice.register(session_id="laptop"),
-        alice.register(session_id="desk"),
-    )
+    laptop, desk = alice.register(session_id="laptop"), alice.register(session_id="desk")
     connect(laptop["agent_id"], "laptop")
     connect(desk["agent_id"], "desk")
     silence = "UPDATE agent_subscriptions SET last_seen_at = now() - interval '1 hour' WHERE session_id = :session"
-    rows(
-        f"{silence} AND agent_id = :id RETURNING id",
-        session="desk",
-        id=desk["agent_id"],
-    )
+    rows(f"{silence} AND agent_id = :id RETURNING id", session="desk", id=desk["agent_id"])
     topic_id = alice.topic("Shared", primary_agent_id=laptop["agent_id"])
     task = alice.say(topic_id)["tasks"][0]["id"]
     leave(alice, laptop)
@@ -192,9 +145,7 @@ def test_a_silent_sibling_is_none(alice: Person) -> None:
 
 
 @pytest.mark.parametrize("topic_id", ["999999999", "abc", "0", str(10**30), "-1"])
-def test_a_topic_that_is_none_still_lets_the_session_leave(
-    alice: Person, topic_id: str
-) -> None:
+def test_a_topic_that_is_none_still_lets_the_session_leave(alice: Person, topic_id: str) -> None:
     told = alice.register()
     connect(told["agent_id"])
     assert leave(alice, told, topic_id=topic_id) == 204
@@ -217,15 +168,10 @@ def test_a_topic_of_somebody_else_stays(alice: Person, bob: Person) -> None:
 def test_the_owners_routing_expression_survives(alice: Person) -> None:
     told = alice.register()
     expression = 'message.text.contains("build")'
-    alice.call(
-        "PATCH", f"/agents/{told['agent_id']}", {"routing_expression": expression}
-    )
+    alice.call("PATCH", f"/agents/{told['agent_id']}", {"routing_expression": expression})
     connect(told["agent_id"])
     leave(alice, told)
-    assert (
-        alice.call("GET", f"/agents/{told['agent_id']}")["routing_expression"]
-        == expression
-    )
+    assert alice.call("GET", f"/agents/{told['agent_id']}")["routing_expression"] == expression
 
 
 def test_leaving_twice_is_no_error(alice: Person) -> None:

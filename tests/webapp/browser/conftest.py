@@ -35,10 +35,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     page = context.new_page()
-    page.route(
-        "**/topics/5/route?*",
-        lambda route: route.fulfill(json={"html": "Will go to scout"}),
-    )
+    page.route("**/topics/5/route?*", lambda route: route.fulfill(json={"html": "Will go to scout"}))
     page.route("**/topics/5/read", lambda route: route.fulfill(status=204))
     return page
 
@@ -48,7 +45,5 @@ def cable(page: Page, address: str) -> Cable:
     cable = Cable(page)
     page.goto(f"{address}/topic-live.html")
     expect(page.locator("#live-bar")).to_be_hidden()
-    chromium.until(
-        page, lambda: any(asked["command"] == "subscribe" for asked in cable.asked)
-    )
+    chromium.until(page, lambda: any(asked["command"] == "subscribe" for asked in cable.asked))
     return cable

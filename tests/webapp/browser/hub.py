@@ -37,14 +37,7 @@ class Cable:
         command = json.loads(text)
         self.asked.append(command)
         if command["command"] == "subscribe":
-            socket.send(
-                json.dumps(
-                    {
-                        "identifier": command["identifier"],
-                        "type": "confirm_subscription",
-                    }
-                )
-            )
+            socket.send(json.dumps({"identifier": command["identifier"], "type": "confirm_subscription"}))
 
     def say(self, html: str) -> None:
         """Pushes a fragment to the page."""
@@ -52,9 +45,7 @@ class Cable:
 
     def push(self, message: dict[str, str]) -> None:
         """Sends a message on the page's stream."""
-        self.open[-1].send(
-            json.dumps({"identifier": self.asked[-1]["identifier"], "message": message})
-        )
+        self.open[-1].send(json.dumps({"identifier": self.asked[-1]["identifier"], "message": message}))
 
     def fall(self) -> None:
         """The hub is gone."""
@@ -80,13 +71,9 @@ def append(html: str) -> str:
 def topic(more: list[dict[str, Any]], **changes: Any) -> str:
     """The topic page as the hub would render it now, with more messages."""
     template, context = pages()["topic-live.html"]
-    return ENV.get_template(template).render(
-        **{**context, "items": [*context["items"], *more], **changes}
-    )
+    return ENV.get_template(template).render(**{**context, "items": [*context["items"], *more], **changes})
 
 
-def fulfil(
-    route: Route, body: str, status: int = 200, kind: str = "text/html; charset=utf-8"
-) -> None:
+def fulfil(route: Route, body: str, status: int = 200, kind: str = "text/html; charset=utf-8") -> None:
     """One answer of the hub."""
     route.fulfill(status=status, body=body, content_type=kind)

@@ -9,18 +9,12 @@ from tests.webapp.browser.hub import ENV, Cable, append, bubble, fulfil, topic
 pytestmark = pytest.mark.browser
 
 
-def test_enter_sends_and_only_an_accepted_text_is_cleared(
-    page: Page, cable: Cable
-) -> None:
+def test_enter_sends_and_only_an_accepted_text_is_cleared(page: Page, cable: Cable) -> None:
     posted: list[str] = []
 
     def accept(route: Route) -> None:
         posted.append(str(route.request.post_data))
-        fulfil(
-            route,
-            append(bubble(21, data.MIRA, "hello")),
-            kind="text/vnd.turbo-stream.html; charset=utf-8",
-        )
+        fulfil(route, append(bubble(21, data.MIRA, "hello")), kind="text/vnd.turbo-stream.html; charset=utf-8")
 
     page.route("**/topics/5/messages", accept)
     page.fill("#composer-text", "hello")
@@ -34,16 +28,12 @@ def test_enter_sends_and_only_an_accepted_text_is_cleared(
     assert "csrf_token=gallery" in posted[0]
 
 
-def test_a_refused_text_stays_with_the_sentence_and_can_be_called_back(
-    page: Page, cable: Cable
-) -> None:
+def test_a_refused_text_stays_with_the_sentence_and_can_be_called_back(page: Page, cable: Cable) -> None:
     refused = topic([], text="x", error="Shorten the text to 200,000 characters.")
     page.route("**/topics/5/messages", lambda route: fulfil(route, refused, status=422))
     page.fill("#composer-text", "too long")
     page.get_by_role("button", name="Send").click()
-    expect(page.locator("#composer-refused")).to_have_text(
-        "Shorten the text to 200,000 characters."
-    )
+    expect(page.locator("#composer-refused")).to_have_text("Shorten the text to 200,000 characters.")
     expect(page.locator("#composer-text")).to_have_value("too long")
     page.fill("#composer-text", "")
     page.press("#composer-text", "ArrowUp")
@@ -59,9 +49,7 @@ def test_a_database_that_is_away_costs_no_text(page: Page, cable: Cable) -> None
     expect(page.locator("#composer-text")).to_have_value("a long thought")
 
 
-def test_a_hub_that_is_away_costs_no_text_and_the_next_try_is_the_same_message(
-    page: Page, cable: Cable
-) -> None:
+def test_a_hub_that_is_away_costs_no_text_and_the_next_try_is_the_same_message(page: Page, cable: Cable) -> None:
     posted: list[str] = []
     away = {"now": True}
 
@@ -70,18 +58,12 @@ def test_a_hub_that_is_away_costs_no_text_and_the_next_try_is_the_same_message(
         if away["now"]:
             route.abort()
         else:
-            fulfil(
-                route,
-                append(bubble(21, data.MIRA, "x")),
-                kind="text/vnd.turbo-stream.html",
-            )
+            fulfil(route, append(bubble(21, data.MIRA, "x")), kind="text/vnd.turbo-stream.html")
 
     page.route("**/topics/5/messages", answer)
     page.fill("#composer-text", "a thought")
     page.keyboard.press("Enter")
-    expect(page.locator("#composer-refused")).to_contain_text(
-        "The hub did not answer. Your text is kept here"
-    )
+    expect(page.locator("#composer-refused")).to_contain_text("The hub did not answer. Your text is kept here")
     expect(page.locator("#composer-text")).to_have_value("a thought")
     away["now"] = False
     page.get_by_role("button", name="Send").click()
@@ -106,13 +88,8 @@ def test_two_messages_never_share_their_word(page: Page, cable: Cable) -> None:
     assert posted[0] != posted[1]
 
 
-def test_who_is_signed_out_meanwhile_is_told_and_keeps_the_text(
-    page: Page, cable: Cable
-) -> None:
-    page.route(
-        "**/topics/5/messages",
-        lambda route: route.fulfill(status=303, headers={"Location": "/sign-in.html"}),
-    )
+def test_who_is_signed_out_meanwhile_is_told_and_keeps_the_text(page: Page, cable: Cable) -> None:
+    page.route("**/topics/5/messages", lambda route: route.fulfill(status=303, headers={"Location": "/sign-in.html"}))
     page.fill("#composer-text", "do not lose me")
     page.keyboard.press("Enter")
     expect(page.locator("#composer-refused")).to_contain_text("You are signed out.")
@@ -120,9 +97,7 @@ def test_who_is_signed_out_meanwhile_is_told_and_keeps_the_text(
     expect(page.locator("#composer-text")).to_have_value("do not lose me")
 
 
-def test_an_input_method_that_is_composing_does_not_send(
-    page: Page, cable: Cable
-) -> None:
+def test_an_input_method_that_is_composing_does_not_send(page: Page, cable: Cable) -> None:
     page.route("**/topics/5/messages", lambda route: fulfil(route, "", status=500))
     page.fill("#composer-text", "안녕")
     stopped = page.evaluate(
@@ -135,12 +110,8 @@ def test_an_input_method_that_is_composing_does_not_send(
     expect(page.locator("#composer-refused")).to_be_hidden()
 
 
-def test_the_line_below_says_who_it_would_go_to_while_one_types(
-    page: Page, cable: Cable
-) -> None:
-    line = ENV.get_template("components/composer.html").module.route_line(
-        data.ROUTE_AWAY
-    )  # type: ignore[attr-defined]
+def test_the_line_below_says_who_it_would_go_to_while_one_types(page: Page, cable: Cable) -> None:
+    line = ENV.get_template("components/composer.html").module.route_line(data.ROUTE_AWAY)  # type: ignore[attr-defined]
     asked: list[str] = []
 
     def answer(route: Route) -> None:
@@ -149,9 +120,7 @@ def test_the_line_below_says_who_it_would_go_to_while_one_types(
 
     page.route("**/topics/5/route?*", answer)
     page.locator("#composer-text").press_sequentially("@scribe do it")
-    expect(page.locator("#route")).to_contain_text(
-        "which is away; it waits in the queue"
-    )
+    expect(page.locator("#route")).to_contain_text("which is away; it waits in the queue")
     assert "text=%40scribe" in asked[-1]
     assert len(asked) < 5
 
@@ -162,9 +131,4 @@ def test_signing_out_forgets_the_drafts(page: Page, cable: Cable) -> None:
     page.locator(".top .me summary").click()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/sign-out")
-    assert (
-        page.evaluate(
-            "Object.keys(localStorage).filter(key => key.startsWith('switchyard:'))"
-        )
-        == []
-    )
+    assert page.evaluate("Object.keys(localStorage).filter(key => key.startsWith('switchyard:'))") == []

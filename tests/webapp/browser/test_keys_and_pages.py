@@ -9,9 +9,7 @@ from tests.webapp.browser.hub import ENV, Cable, fulfil
 pytestmark = pytest.mark.browser
 
 
-def test_keys_lead_to_the_composer_and_through_lists(
-    page: Page, address: str, cable: Cable
-) -> None:
+def test_keys_lead_to_the_composer_and_through_lists(page: Page, address: str, cable: Cable) -> None:
     page.keyboard.press("r")
     expect(page.locator("#composer-text")).to_be_focused()
     page.keyboard.type("jj")
@@ -39,9 +37,7 @@ def test_no_single_key_ever_decides(page: Page, address: str) -> None:
     assert page.url.endswith("/topic.html")
 
 
-def test_a_form_sent_to_a_hub_that_is_away_keeps_the_page(
-    page: Page, address: str
-) -> None:
+def test_a_form_sent_to_a_hub_that_is_away_keeps_the_page(page: Page, address: str) -> None:
     page.goto(f"{address}/form.html")
     page.route("**/gateways", lambda route: route.abort())
     page.fill("#field-name", "typed by hand")
@@ -50,9 +46,7 @@ def test_a_form_sent_to_a_hub_that_is_away_keeps_the_page(
     expect(page.locator("#field-name")).to_have_value("typed by hand")
 
 
-def test_a_theme_chosen_in_settings_holds_on_the_next_page_without_a_reload(
-    page: Page, address: str
-) -> None:
+def test_a_theme_chosen_in_settings_holds_on_the_next_page_without_a_reload(page: Page, address: str) -> None:
     template, context = pages()["now.html"]
     dark = ENV.get_template(template).render(**{**context, "theme": "dark"})
     page.goto(f"{address}/agents.html")
@@ -60,7 +54,4 @@ def test_a_theme_chosen_in_settings_holds_on_the_next_page_without_a_reload(
     page.route("**/now.html", lambda route: fulfil(route, dark))
     page.click(".nav >> text=Now")
     page.wait_for_selector("h1:text('Now')")
-    assert page.evaluate("[window.stays, document.documentElement.dataset.theme]") == [
-        True,
-        "dark",
-    ]
+    assert page.evaluate("[window.stays, document.documentElement.dataset.theme]") == [True, "dark"]

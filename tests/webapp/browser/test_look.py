@@ -17,17 +17,11 @@ VIEWS = [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]
 
 def sideways(page: Page) -> int:
     """By how many pixels the page is wider than its window."""
-    return int(
-        page.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
-    )
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
 @pytest.mark.parametrize(("theme", "width"), VIEWS)
-def test_axe_finds_nothing_on_any_page(
-    page: Page, address: str, theme: Any, width: int
-) -> None:
+def test_axe_finds_nothing_on_any_page(page: Page, address: str, theme: Any, width: int) -> None:
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": 844})
     found = {}
@@ -35,10 +29,7 @@ def test_axe_finds_nothing_on_any_page(
         page.goto(f"{address}/{name}")
         page.evaluate(AXE)
         result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        violations = [
-            (v["id"], [node["html"][:160] for node in v["nodes"][:3]])
-            for v in result["violations"]
-        ]
+        violations = [(v["id"], [node["html"][:160] for node in v["nodes"][:3]]) for v in result["violations"]]
         if violations:
             found[name] = violations
     assert found == {}
@@ -57,17 +48,9 @@ def test_no_page_scrolls_sideways(page: Page, address: str) -> None:
 
 def test_the_console_stays_silent_under_our_policy(page: Page, address: str) -> None:
     said: list[str] = []
-    page.on(
-        "console",
-        lambda message: (
-            said.append(message.text) if message.type in ("error", "warning") else None
-        ),
-    )
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: said.append(str(error)))
-    page.route(
-        "**/topics/5/route?*",
-        lambda route: route.fulfill(json={"html": "Will go to scout"}),
-    )
+    page.route("**/topics/5/route?*", lambda route: route.fulfill(json={"html": "Will go to scout"}))
     for name in NAMES:
         if name == "topic-live.html":  # the gallery has no cable to follow
             continue
@@ -78,12 +61,7 @@ def test_the_console_stays_silent_under_our_policy(page: Page, address: str) -> 
 
 def test_turning_pages_keeps_the_console_silent_too(page: Page, address: str) -> None:
     said: list[str] = []
-    page.on(
-        "console",
-        lambda message: (
-            said.append(message.text) if message.type in ("error", "warning") else None
-        ),
-    )
+    page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
     page.goto(f"{address}/now.html")
     page.click(".nav >> text=Approvals")
     page.wait_for_selector("h1:text('Approvals')")
@@ -93,9 +71,7 @@ def test_turning_pages_keeps_the_console_silent_too(page: Page, address: str) ->
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_every_control_that_takes_the_focus_shows_it(
-    page: Page, address: str, width: int
-) -> None:
+def test_every_control_that_takes_the_focus_shows_it(page: Page, address: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
     page.goto(f"{address}/topic.html")
     hidden = []
@@ -122,13 +98,7 @@ def test_every_control_that_takes_the_focus_shows_it(
 def test_a_phones_buttons_can_be_hit_with_a_thumb(page: Page, address: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     small = {}
-    for name in (
-        "topic.html",
-        "now.html",
-        "form.html",
-        "approvals.html",
-        "sign-in.html",
-    ):
+    for name in ("topic.html", "now.html", "form.html", "approvals.html", "sign-in.html"):
         page.goto(f"{address}/{name}")
         heights = page.evaluate(
             """() => [...document.querySelectorAll("main .button, .composer .button, nav.bottom a, main .input")]
@@ -141,9 +111,7 @@ def test_a_phones_buttons_can_be_hit_with_a_thumb(page: Page, address: str) -> N
     assert small == {}
 
 
-def test_the_composer_stands_above_the_bottom_bar_on_a_phone(
-    page: Page, address: str
-) -> None:
+def test_the_composer_stands_above_the_bottom_bar_on_a_phone(page: Page, address: str) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto(f"{address}/topic-more.html")
     for place in (0, 600):
@@ -159,12 +127,8 @@ def test_the_composer_stands_above_the_bottom_bar_on_a_phone(
 
 
 @pytest.mark.parametrize("width", [390, 900])
-def test_the_navigation_opens_without_script(
-    browser: Browser, address: str, width: int
-) -> None:
-    context = browser.new_context(
-        java_script_enabled=False, viewport={"width": width, "height": 800}
-    )
+def test_the_navigation_opens_without_script(browser: Browser, address: str, width: int) -> None:
+    context = browser.new_context(java_script_enabled=False, viewport={"width": width, "height": 800})
     page = context.new_page()
     page.goto(f"{address}/now.html")
     assert not page.locator(".nav").is_visible()
@@ -173,9 +137,7 @@ def test_the_navigation_opens_without_script(
     context.close()
 
 
-def test_the_theme_a_person_chose_wins_over_the_device(
-    page: Page, address: str
-) -> None:
+def test_the_theme_a_person_chose_wins_over_the_device(page: Page, address: str) -> None:
     page.emulate_media(color_scheme="dark")
     page.goto(f"{address}/now.html")
     ground = "getComputedStyle(document.body).backgroundColor"
@@ -184,39 +146,16 @@ def test_the_theme_a_person_chose_wins_over_the_device(
     assert page.evaluate(ground) == "rgb(250, 250, 247)"
 
 
-def test_nothing_moves_for_those_who_asked_for_stillness(
-    page: Page, address: str
-) -> None:
+def test_nothing_moves_for_those_who_asked_for_stillness(page: Page, address: str) -> None:
     page.emulate_media(reduced_motion="reduce")
     page.goto(f"{address}/topic.html")
-    moving = page.evaluate(
-        "document.getAnimations().filter(one => one.playState === 'running').length"
-    )
+    moving = page.evaluate("document.getAnimations().filter(one => one.playState === 'running').length")
     assert moving == 0
 
 
-def test_the_browser_says_times_in_the_same_words_as_the_server(
-    page: Page, address: str
-) -> None:
+def test_the_browser_says_times_in_the_same_words_as_the_server(page: Page, address: str) -> None:
     page.goto(f"{address}/now.html")
-    steps = [
-        0,
-        3,
-        9,
-        10,
-        59,
-        60,
-        3599,
-        3600,
-        20000,
-        52000,
-        86400,
-        90000,
-        200000,
-        520000,
-        700000,
-        40000000,
-    ]
+    steps = [0, 3, 9, 10, 59, 60, 3599, 3600, 20000, 52000, 86400, 90000, 200000, 520000, 700000, 40000000]
     moments = [sign * seconds for seconds in steps for sign in (1, -1)]
     for zone in ("UTC", "Europe/Berlin", "America/Los_Angeles"):
         said = page.evaluate(

@@ -43,21 +43,13 @@ class Stage:
         """A client whose subscription was confirmed."""
         client = self.client(**options)
         client.subscribe(identifier)
-        assert client.hear() == {
-            "type": "confirm_subscription",
-            "identifier": identifier,
-        }
+        assert client.hear() == {"type": "confirm_subscription", "identifier": identifier}
         return client
 
     def broadcast(self, payload: bytes) -> list[bool]:
         """The same frame to every channel, as a stream does."""
-        frames = {
-            channel.identifier: channel.frame(payload) for channel in self.channels
-        }
-        return [
-            channel.send_frame(frames[channel.identifier])
-            for channel in list(self.channels)
-        ]
+        frames = {channel.identifier: channel.frame(payload) for channel in self.channels}
+        return [channel.send_frame(frames[channel.identifier]) for channel in list(self.channels)]
 
 
 class StageChannel(Channel):
@@ -97,9 +89,7 @@ def make_app(stage: Stage) -> Flask:
     def check() -> Any:
         if problem := handshake.handshake_problem(request.environ):
             return problem, 404
-        accept, chosen = handshake.choose_subprotocol(
-            request.headers.get("Sec-WebSocket-Protocol")
-        )
+        accept, chosen = handshake.choose_subprotocol(request.headers.get("Sec-WebSocket-Protocol"))
         if not accept:
             return "no dialect in common", 400
         handshake.prepare_handshake(request.environ, chosen)
@@ -109,16 +99,9 @@ def make_app(stage: Stage) -> Flask:
     def cable(opened: Any) -> None:
         token = request.args["token"]
         if token == "stranger":
-            handshake.take_over(
-                opened, lambda socket: refuse_slowly(socket, stage.refuse_seconds)
-            )
+            handshake.take_over(opened, lambda socket: refuse_slowly(socket, stage.refuse_seconds))
             return
         person = Person(int(token))
-        handshake.take_over(
-            opened,
-            lambda socket: Connection(
-                socket, person, {"C": channel}, stage.sockets
-            ).run(),
-        )
+        handshake.take_over(opened, lambda socket: Connection(socket, person, {"C": channel}, stage.sockets).run())
 
     return app

@@ -17,9 +17,7 @@ MEGABYTE = 1024 * 1024
 
 
 def greenlets() -> set[Greenlet]:
-    return {
-        one for one in gc.get_objects() if isinstance(one, Greenlet) and not one.dead
-    }
+    return {one for one in gc.get_objects() if isinstance(one, Greenlet) and not one.dead}
 
 
 def test_eight_megabytes_arrive_whole_at_a_client_that_reads(stage: Stage) -> None:
@@ -35,13 +33,9 @@ def test_frames_keep_their_order_through_a_backlog(stage: Stage) -> None:
     client = stage.subscribed(IDENTIFIER, receive_buffer=4096)
     sent = 0
     while stage.sockets.figures()["waiting_bytes"] < BACKLOG_BYTES // 2:
-        assert stage.broadcast(
-            b'{"number":%d,"padding":"%s"}' % (sent, b"x" * 5000)
-        ) == [True]
+        assert stage.broadcast(b'{"number":%d,"padding":"%s"}' % (sent, b"x" * 5000)) == [True]
         sent += 1
-    assert [client.hear()["message"]["number"] for _ in range(sent)] == list(
-        range(sent)
-    )
+    assert [client.hear()["message"]["number"] for _ in range(sent)] == list(range(sent))
     eventually(lambda: stage.sockets.figures()["waiting_bytes"] == 0)
     assert stage.broadcast(b'{"number":-1}') == [True]
     assert client.hear()["message"] == {"number": -1}
@@ -56,9 +50,7 @@ def test_a_writer_lives_only_as_long_as_its_backlog(stage: Stage) -> None:
     eventually(lambda: not greenlets() - before)
 
 
-def test_a_reader_that_does_not_keep_up_is_cut_and_its_neighbours_hear_everything(
-    stage: Stage,
-) -> None:
+def test_a_reader_that_does_not_keep_up_is_cut_and_its_neighbours_hear_everything(stage: Stage) -> None:
     stuck = stage.subscribed(IDENTIFIER, receive_buffer=4096)
     neighbours = [stage.subscribed(IDENTIFIER) for _ in range(3)]
     heard: list[list[int]] = [[] for _ in neighbours]
@@ -67,10 +59,7 @@ def test_a_reader_that_does_not_keep_up_is_cut_and_its_neighbours_hear_everythin
         while True:
             numbers.append(client.hear()["message"]["number"])
 
-    readers = [
-        gevent.spawn(read, client, numbers)
-        for client, numbers in zip(neighbours, heard, strict=True)
-    ]
+    readers = [gevent.spawn(read, client, numbers) for client, numbers in zip(neighbours, heard, strict=True)]
     sent = 0
     while len(stage.sockets) == 4:
         stage.broadcast(b'{"number":%d,"padding":"%s"}' % (sent, b"x" * 20_000))

@@ -34,27 +34,16 @@ def test_an_identifier_comes_back_byte_for_byte(identifier: str) -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_at_all_comes_back_as_it_came(identifier: str) -> None:
-    command = frames.parse_command(
-        json.dumps({"command": "unsubscribe", "identifier": identifier}).encode()
-    )
+    command = frames.parse_command(json.dumps({"command": "unsubscribe", "identifier": identifier}).encode())
     assert isinstance(command, frames.Command)
     assert json.loads(frames.confirm(command.identifier))["identifier"] == identifier
 
 
 def test_what_we_say_is_what_the_dialect_says() -> None:
     assert json.loads(frames.welcome()) == {"type": "welcome"}
-    assert json.loads(frames.ping(1760000000)) == {
-        "type": "ping",
-        "message": 1760000000,
-    }
-    assert json.loads(frames.confirm("i")) == {
-        "type": "confirm_subscription",
-        "identifier": "i",
-    }
-    assert json.loads(frames.reject("i")) == {
-        "type": "reject_subscription",
-        "identifier": "i",
-    }
+    assert json.loads(frames.ping(1760000000)) == {"type": "ping", "message": 1760000000}
+    assert json.loads(frames.confirm("i")) == {"type": "confirm_subscription", "identifier": "i"}
+    assert json.loads(frames.reject("i")) == {"type": "reject_subscription", "identifier": "i"}
     goodbye = {"type": "disconnect", "reason": "server_restart", "reconnect": True}
     assert json.loads(frames.disconnect(frames.SERVER_RESTART, True)) == goodbye
 
@@ -84,15 +73,10 @@ def test_what_is_no_command_is_named_and_not_quoted(text: str, names: str) -> No
 
 
 def test_fields_that_we_do_not_know_are_passed_over() -> None:
-    command = frames.parse_command(
-        '{"command":"subscribe","identifier":"{}","history":{"since":1}}'
-    )
+    command = frames.parse_command('{"command":"subscribe","identifier":"{}","history":{"since":1}}')
     assert command == frames.Command("subscribe", "{}")
 
 
 def test_only_an_object_counts_as_parameters() -> None:
     assert frames.parse_object('{"channel":"C"}') == {"channel": "C"}
-    assert [
-        frames.parse_object(text)
-        for text in ("[1]", "3", '"x"', "{", "", '{"a":' * 50_000)
-    ] == [None] * 6
+    assert [frames.parse_object(text) for text in ("[1]", "3", '"x"', "{", "", '{"a":' * 50_000)] == [None] * 6

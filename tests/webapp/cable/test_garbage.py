@@ -14,30 +14,10 @@ from tests.webapp.wire import HttpClient, WireClient, masked, serving
 from webapp.cable.incoming import TEXT
 
 IDENTIFIER = '{"channel":"C","stream":"1"}'
-ODD_VALUES: list[Any] = [
-    None,
-    True,
-    -1,
-    1.5,
-    "",
-    "x",
-    [],
-    {},
-    [[1]],
-    {"a": {}},
-    "\u0000",
-    "😀",
-    10**30,
-    "a" * 300,
-    "{",
-]
+ODD_VALUES: list[Any] = [None, True, -1, 1.5, "", "x", [], {}, [[1]], {"a": {}}, "\u0000", "😀", 10**30, "a" * 300, "{"]
 COMMANDS = [
     {"command": "subscribe", "identifier": '{"channel":"C","stream":"2"}'},
-    {
-        "command": "message",
-        "identifier": IDENTIFIER,
-        "data": '{"action":"echo","word":"x"}',
-    },
+    {"command": "message", "identifier": IDENTIFIER, "data": '{"action":"echo","word":"x"}'},
     {"command": "unsubscribe", "identifier": '{"channel":"C","stream":"2"}'},
 ]
 REQUEST = (
@@ -68,39 +48,21 @@ def bent_bytes(chance: random.Random, data: bytes) -> bytes:
     """The same with one to three places cut, doubled or overwritten."""
     for _ in range(chance.randint(1, 3)):
         at = chance.randrange(len(data))
-        new = chance.choice(
-            [
-                b"",
-                b"\r",
-                b"\n",
-                b"\x00",
-                b" ",
-                b":",
-                b"\xff",
-                b"9" * 20,
-                data[at : at + 9] * 2,
-            ]
-        )
+        new = chance.choice([b"", b"\r", b"\n", b"\x00", b" ", b":", b"\xff", b"9" * 20, data[at : at + 9] * 2])
         data = data[:at] + new + data[at + chance.randint(0, 2) :]
     return data
 
 
-def test_two_thousand_bent_commands_close_nothing_and_valid_ones_between_them_succeed(
-    stage: Stage,
-) -> None:
+def test_two_thousand_bent_commands_close_nothing_and_valid_ones_between_them_succeed(stage: Stage) -> None:
     chance = random.Random(7)
     client, neighbour = stage.subscribed(IDENTIFIER), stage.subscribed(IDENTIFIER)
     with capture_logs() as lines:
         for number in range(2000):
-            client.send(
-                masked(TEXT, json.dumps(bent(chance, chance.choice(COMMANDS))).encode())
-            )
+            client.send(masked(TEXT, json.dumps(bent(chance, chance.choice(COMMANDS))).encode()))
             if number % 10 == 0:
                 client.say(command="subscribe", identifier=IDENTIFIER)
                 client.say(
-                    command="message",
-                    identifier=IDENTIFIER,
-                    data=json.dumps({"action": "echo", "word": number}),
+                    command="message", identifier=IDENTIFIER, data=json.dumps({"action": "echo", "word": number})
                 )
                 while client.hear().get("message") != {"echo": str(number)}:
                     continue
@@ -137,18 +99,7 @@ def test_two_thousand_bent_requests_get_no_fault_of_ours(capfd: Any) -> None:
             statuses[answer[9:12]] = statuses.get(answer[9:12], 0) + 1
             client.close()
         assert HttpClient(server.server_port).get()[0] == 200
-    assert set(statuses) <= {
-        b"",
-        b"200",
-        b"400",
-        b"404",
-        b"405",
-        b"408",
-        b"413",
-        b"414",
-        b"431",
-        b"501",
-    }
+    assert set(statuses) <= {b"", b"200", b"400", b"404", b"405", b"408", b"413", b"414", b"431", b"501"}
     assert statuses[b"200"] > 100
     assert statuses[b"400"] > 100
     assert "Traceback" not in capfd.readouterr().err

@@ -17,21 +17,13 @@ MEGABYTE = 1024 * 1024
         (None, (True, None)),
         ("", (True, None)),
         ("actioncable-v1-json, actioncable-unsupported", (True, "actioncable-v1-json")),
-        (
-            "actioncable-unsupported , actioncable-v1-json",
-            (True, "actioncable-v1-json"),
-        ),
-        (
-            "actioncable-v1-msgpack,actioncable-unsupported",
-            (True, "actioncable-unsupported"),
-        ),
+        ("actioncable-unsupported , actioncable-v1-json", (True, "actioncable-v1-json")),
+        ("actioncable-v1-msgpack,actioncable-unsupported", (True, "actioncable-unsupported")),
         ("graphql-ws", (False, None)),
         ("ACTIONCABLE-V1-JSON", (False, None)),
     ],
 )
-def test_a_sub_protocol_is_chosen_before_the_handshake(
-    offered: str | None, chosen: tuple[bool, str | None]
-) -> None:
+def test_a_sub_protocol_is_chosen_before_the_handshake(offered: str | None, chosen: tuple[bool, str | None]) -> None:
     assert choose_subprotocol(offered) == chosen
 
 
@@ -44,23 +36,17 @@ def test_a_sub_protocol_is_chosen_before_the_handshake(
         (None, None),
     ],
 )
-def test_the_answer_names_the_chosen_sub_protocol(
-    stage: Stage, offer: str | None, echoed: str | None
-) -> None:
+def test_the_answer_names_the_chosen_sub_protocol(stage: Stage, offer: str | None, echoed: str | None) -> None:
     status, headers = stage.client(offer=offer).answer
     assert (status, headers.get("sec-websocket-protocol")) == (101, echoed)
 
 
-def test_a_client_with_no_dialect_in_common_is_refused_without_an_upgrade(
-    stage: Stage,
-) -> None:
+def test_a_client_with_no_dialect_in_common_is_refused_without_an_upgrade(stage: Stage) -> None:
     assert WireClient(stage.port, "/cable?token=1", offer="graphql-ws").answer[0] == 400
 
 
 def test_deflate_is_never_accepted(stage: Stage) -> None:
-    client = stage.client(
-        headers="Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
-    )
+    client = stage.client(headers="Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n")
     assert "sec-websocket-extensions" not in client.answer[1]
     client.subscribe(IDENTIFIER)
     assert client.hear()["type"] == "confirm_subscription"
@@ -76,9 +62,7 @@ def test_deflate_is_never_accepted(stage: Stage) -> None:
         "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: c2hvcnQ=\r\n",
     ],
 )
-def test_a_request_that_cannot_be_upgraded_is_no_fault_of_ours(
-    stage: Stage, headers: str
-) -> None:
+def test_a_request_that_cannot_be_upgraded_is_no_fault_of_ours(stage: Stage, headers: str) -> None:
     assert HttpClient(stage.port).get("/cable?token=1", headers)[0] == 404
 
 

@@ -15,11 +15,7 @@ def test_a_stranger_is_told_at_once_and_closed_later(stage: Stage) -> None:
     stage.refuse_seconds = 0.2
     client = WireClient(stage.port, "/cable?token=stranger")
     client.sock.settimeout(0.15)
-    assert client.hear() == {
-        "type": "disconnect",
-        "reason": "unauthorized",
-        "reconnect": False,
-    }
+    assert client.hear() == {"type": "disconnect", "reason": "unauthorized", "reconnect": False}
     with pytest.raises(TimeoutError):
         client.read_frame()
     client.sock.settimeout(5)
@@ -34,9 +30,7 @@ def test_a_stranger_that_goes_by_itself_is_let_go_at_once(stage: Stage) -> None:
     eventually(lambda: len(stage.server.pool) == 0, patience=1)
 
 
-def test_only_so_many_strangers_are_kept_waiting(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_so_many_strangers_are_kept_waiting(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusal, "MOST_AT_ONCE", 1)
     first = WireClient(stage.port, "/cable?token=stranger")
     assert first.hear()["reason"] == "unauthorized"

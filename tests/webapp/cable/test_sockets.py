@@ -22,9 +22,7 @@ def rejection(identifier: str) -> dict[str, str]:
 
 def answers(client: WireClient, identifier: str = ONE) -> bool:
     """Whether everything sent before was handled, and the connection lives."""
-    client.say(
-        command="message", identifier=identifier, data='{"action":"echo","word":"ping"}'
-    )
+    client.say(command="message", identifier=identifier, data='{"action":"echo","word":"ping"}')
     return client.hear() == {"identifier": identifier, "message": {"echo": "ping"}}
 
 
@@ -51,9 +49,7 @@ def test_a_frozen_presence_beat_stops_no_ping(stage: Stage) -> None:
     stage.channels[0].presence_token = "token-1"
     stage.sockets.start()
     eventually(lambda: touched)
-    assert [json.loads(client.read_frame()[1])["type"] for _ in range(4)] == [
-        "ping"
-    ] * 4
+    assert [json.loads(client.read_frame()[1])["type"] for _ in range(4)] == ["ping"] * 4
     assert touched == [["token-1"]]
     frozen.set()
     eventually(lambda: len(touched) > 1)
@@ -78,32 +74,20 @@ def test_the_planned_stop_says_goodbye_to_all_and_cuts_who_stays(stage: Stage) -
     polite, deaf = stage.subscribed(ONE), stage.subscribed(OTHER)
 
     def answer() -> None:
-        assert polite.hear() == {
-            "type": "disconnect",
-            "reason": "server_restart",
-            "reconnect": True,
-        }
+        assert polite.hear() == {"type": "disconnect", "reason": "server_restart", "reconnect": True}
         polite.close()
 
     gevent.spawn(answer)
     stage.sockets.close_all(seconds=0.3)
     eventually(lambda: len(stage.sockets) == 0)
     assert stage.log.count("left") == 2
-    assert deaf.hear() == {
-        "type": "disconnect",
-        "reason": "server_restart",
-        "reconnect": True,
-    }
+    assert deaf.hear() == {"type": "disconnect", "reason": "server_restart", "reconnect": True}
 
 
 def test_who_comes_during_the_stop_is_sent_away_at_once(stage: Stage) -> None:
     stage.sockets.close_all(seconds=0)
     client = stage.client()
-    assert client.hear() == {
-        "type": "disconnect",
-        "reason": "server_restart",
-        "reconnect": True,
-    }
+    assert client.hear() == {"type": "disconnect", "reason": "server_restart", "reconnect": True}
 
 
 def test_the_streams_of_one_person_can_be_cut(stage: Stage) -> None:

@@ -35,9 +35,7 @@ class Follower:
         self.said.append((heard.event, heard.row))
 
 
-def test_who_works_is_said_at_each_beat_and_who_dropped_is_idle_once(
-    stage: Stage,
-) -> None:
+def test_who_works_is_said_at_each_beat_and_who_dropped_is_idle_once(stage: Stage) -> None:
     token = stage.connect()
     [task] = stage.post(uuid.uuid4().hex).tasks
     streams = Streams("postgresql+psycopg://nowhere/nothing")
@@ -48,15 +46,12 @@ def test_who_works_is_said_at_each_beat_and_who_dropped_is_idle_once(
     thinking.beat()
     thinking.beat()
     words = [
-        {"id": stage.scout_id, "status": status, "task_id": task.id}
-        for status in ("thinking", "thinking", "idle")
+        {"id": stage.scout_id, "status": status, "task_id": task.id} for status in ("thinking", "thinking", "idle")
     ]
     assert follower.said == [("agent_status", one) for one in words]
 
 
-def test_a_beat_without_followers_asks_nothing_and_one_with_followers_asks_once(
-    stage: Stage,
-) -> None:
+def test_a_beat_without_followers_asks_nothing_and_one_with_followers_asks_once(stage: Stage) -> None:
     stage.connect()
     stage.post(uuid.uuid4().hex)
     streams = Streams("postgresql+psycopg://nowhere/nothing")
@@ -64,12 +59,7 @@ def test_a_beat_without_followers_asks_nothing_and_one_with_followers_asks_once(
     with counted() as sent:
         thinking.beat()
     assert sent == []
-    (
-        Follower(streams, stage.topic_id),
-        Follower(streams, stage.topic(f"Other {uuid.uuid4().hex[:4]}")),
-    )
+    Follower(streams, stage.topic_id), Follower(streams, stage.topic(f"Other {uuid.uuid4().hex[:4]}"))
     with counted() as sent:
         thinking.beat()
-    assert (
-        len([statement for statement in sent if "tasks" in statement]) == len(sent) == 1
-    )
+    assert len([statement for statement in sent if "tasks" in statement]) == len(sent) == 1

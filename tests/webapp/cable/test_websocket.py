@@ -17,9 +17,7 @@ MEGABYTE = 1024 * 1024
 
 
 def greenlets() -> set[Greenlet]:
-    return {
-        one for one in gc.get_objects() if isinstance(one, Greenlet) and not one.dead
-    }
+    return {one for one in gc.get_objects() if isinstance(one, Greenlet) and not one.dead}
 
 
 def descriptors() -> int:
@@ -62,9 +60,7 @@ def test_a_ping_is_answered_with_its_own_words(stage: Stage) -> None:
         (masked(CLOSE, b"\x03\xed"), 1002),
     ],
 )
-def test_what_breaks_the_protocol_is_told_so_and_closed(
-    stage: Stage, data: bytes, code: int
-) -> None:
+def test_what_breaks_the_protocol_is_told_so_and_closed(stage: Stage, data: bytes, code: int) -> None:
     client, neighbour = stage.client(), stage.subscribed(IDENTIFIER)
     client.send(data)
     assert client.close_code() == code
@@ -88,9 +84,7 @@ def test_a_close_is_answered_and_the_server_hangs_up_first(stage: Stage) -> None
     assert client.ended()
 
 
-def test_a_client_that_says_goodbye_still_gets_what_was_queued_and_an_answer(
-    stage: Stage,
-) -> None:
+def test_a_client_that_says_goodbye_still_gets_what_was_queued_and_an_answer(stage: Stage) -> None:
     client = stage.subscribed(IDENTIFIER)
     stage.broadcast(b'"%s"' % (b"x" * 8 * MEGABYTE))
     client.send(masked(CLOSE, b"\x03\xe8"))
@@ -99,28 +93,20 @@ def test_a_client_that_says_goodbye_still_gets_what_was_queued_and_an_answer(
     assert client.close_code() == 1000
 
 
-def test_our_close_waits_for_the_answer_and_what_was_queued_comes_first(
-    stage: Stage,
-) -> None:
+def test_our_close_waits_for_the_answer_and_what_was_queued_comes_first(stage: Stage) -> None:
     client = stage.subscribed(IDENTIFIER)
     channel = stage.channels[0]
     channel.send(b'"%s"' % (b"x" * 8 * MEGABYTE))
     channel.connection.goodbye("remote", reconnect=False)
     assert channel.send(b'"too late"') is False
     assert len(client.hear()["message"]) == 8 * MEGABYTE
-    assert client.hear() == {
-        "type": "disconnect",
-        "reason": "remote",
-        "reconnect": False,
-    }
+    assert client.hear() == {"type": "disconnect", "reason": "remote", "reconnect": False}
     assert client.close_code() == 1000
     client.send(masked(CLOSE, b"\x03\xe8"))
     assert client.ended()
 
 
-def test_a_client_that_does_not_answer_our_close_is_cut_at_the_second_beat(
-    stage: Stage,
-) -> None:
+def test_a_client_that_does_not_answer_our_close_is_cut_at_the_second_beat(stage: Stage) -> None:
     client = stage.subscribed(IDENTIFIER)
     stage.channels[0].connection.goodbye("remote", reconnect=False)
     stage.sockets.beat(life=False)
@@ -135,11 +121,7 @@ def test_a_half_open_socket_is_noticed_after_two_misses(stage: Stage) -> None:
     for _ in range(3):
         stage.sockets.beat(life=True)
         alive.send(masked(PONG, b""))
-        eventually(
-            lambda: any(
-                channel.connection.socket.misses == 0 for channel in stage.channels
-            )
-        )
+        eventually(lambda: any(channel.connection.socket.misses == 0 for channel in stage.channels))
     eventually(lambda: len(stage.sockets) == 1)
     assert stage.sockets.figures()["ended_silent"] == 1
     assert silent.ended()
@@ -147,9 +129,7 @@ def test_a_half_open_socket_is_noticed_after_two_misses(stage: Stage) -> None:
     assert alive.hear()["message"] == "still here"
 
 
-def test_a_client_whose_bytes_wait_for_a_busy_greenlet_is_not_taken_for_dead(
-    stage: Stage,
-) -> None:
+def test_a_client_whose_bytes_wait_for_a_busy_greenlet_is_not_taken_for_dead(stage: Stage) -> None:
     client = stage.client()
     release = gevent.event.Event()
     stage.on_subscribe = lambda channel: release.wait(5)

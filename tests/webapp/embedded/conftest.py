@@ -46,26 +46,14 @@ def make(open_place: Path, data_dir: Path) -> Iterator[Callable[..., Embedded]]:
 
 
 @pytest.fixture
-def hub_process(
-    open_place: Path, data_dir: Path
-) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+def hub_process(open_place: Path, data_dir: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     """Starts hubs as processes of their own."""
     started: list[subprocess.Popen[str]] = []
 
     def one() -> subprocess.Popen[str]:
-        command = [
-            sys.executable,
-            "-c",
-            HUB_SCRIPT,
-            str(data_dir),
-            str(open_place / "elsewhere"),
-        ]
+        command = [sys.executable, "-c", HUB_SCRIPT, str(data_dir), str(open_place / "elsewhere")]
         pipe = subprocess.PIPE
-        started.append(
-            subprocess.Popen(
-                command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe
-            )
-        )
+        started.append(subprocess.Popen(command, cwd=ROOT, text=True, stdin=pipe, stdout=pipe, stderr=pipe))
         return started[-1]
 
     yield one

@@ -31,9 +31,7 @@ def ask(url: str, query: str) -> object:
 
 
 def url_of(hub: subprocess.Popen[str]) -> str:
-    return next(
-        line.strip() for line in hub.stdout if line.startswith("postgresql+psycopg://")
-    )
+    return next(line.strip() for line in hub.stdout if line.startswith("postgresql+psycopg://"))
 
 
 def server_pid(data_dir: Path) -> int:

@@ -37,9 +37,7 @@ def test_a_command_without_a_hub_starts_the_server_for_its_own_time(make, data_d
     assert find(data_dir / "database" / "cluster") is None
 
 
-def test_a_command_leaves_the_server_of_a_killed_hub_to_the_next_one(
-    make, hub_process, data_dir
-):
+def test_a_command_leaves_the_server_of_a_killed_hub_to_the_next_one(make, hub_process, data_dir):
     killed = hub_process()
     url_of(killed)
     killed.kill()

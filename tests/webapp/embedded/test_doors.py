@@ -21,9 +21,7 @@ def test_nobody_comes_in_without_the_password_or_over_tcp(make):
     assert ask(url, "SELECT current_setting('is_superuser')") == "off"
     password = url.split(":")[2].split("@")[0]
     for role in ("hub", "keeper"):
-        with pytest.raises(
-            psycopg.OperationalError, match="password authentication failed"
-        ):
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             ask(url.replace(password, "wrong").replace("hub:", f"{role}:"), "SELECT 1")
 
 
@@ -40,9 +38,7 @@ def test_a_lost_password_is_a_sentence_and_the_old_file_mends_it(make, data_dir)
     kept = data_dir / "database" / "keeper.password"
     right = kept.read_text()
     kept.write_text("wrong")
-    with pytest.raises(
-        EmbeddedError, match=r"refuses the password in .*keeper\.password"
-    ):
+    with pytest.raises(EmbeddedError, match=r"refuses the password in .*keeper\.password"):
         make().start()
     kept.write_text(right)
     assert make().start()

@@ -31,9 +31,7 @@ def test_the_second_start_is_quick(make):
     hub = make()
     began = time.monotonic()
     hub.start()
-    assert (
-        time.monotonic() - began < 2.0
-    )  # 0.06 s on an idle machine; the whole hub has 3 s
+    assert time.monotonic() - began < 2.0  # 0.06 s on an idle machine; the whole hub has 3 s
     assert not hub.adopted
 
 
@@ -60,10 +58,7 @@ def test_ctrl_c_during_the_start_leaves_no_server(make, data_dir, monkeypatch):
 def test_a_second_hub_is_refused_in_words_and_harms_nothing(make):
     first = make()
     url = first.start()
-    with pytest.raises(
-        EmbeddedError,
-        match=rf"Another hub \(process {os.getpid()}\) already runs on the data folder",
-    ):
+    with pytest.raises(EmbeddedError, match=rf"Another hub \(process {os.getpid()}\) already runs on the data folder"):
         make().start()
     assert ask(url, "SELECT 1") == 1
     assert first.alive()
@@ -98,17 +93,11 @@ def test_a_reused_pid_is_never_signalled(make, open_place, data_dir, name):
     cluster = data_dir / "database" / "cluster"
     (open_place / name).symlink_to("/bin/sh")
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    account = accounts.account_for(
-        cluster
-    )  # whose processes Postgres itself would take for a server
+    account = accounts.account_for(cluster)  # whose processes Postgres itself would take for a server
     options = {**account.spawn_options(), **pipes}
-    stranger = subprocess.Popen(
-        [open_place / name, "-c", "echo ready; read line"], **options
-    )
+    stranger = subprocess.Popen([open_place / name, "-c", "echo ready; read line"], **options)
     stranger.stdout.readline()
-    pid_file(cluster).write_text(
-        f"{stranger.pid}\n{cluster}\n1000000000\n5432\n/nowhere\n\n1 1\nready\n"
-    )
+    pid_file(cluster).write_text(f"{stranger.pid}\n{cluster}\n1000000000\n5432\n/nowhere\n\n1 1\nready\n")
     hub = make()
     hub.start()
     assert not hub.adopted
@@ -146,9 +135,7 @@ def test_a_frozen_server_is_never_doubled(make, data_dir):
     assert server_pid(data_dir) == before
 
 
-def test_a_hub_that_finds_its_server_frozen_says_so(
-    make, hub_process, data_dir, monkeypatch
-):
+def test_a_hub_that_finds_its_server_frozen_says_so(make, hub_process, data_dir, monkeypatch):
     monkeypatch.setattr(server, "FROZEN_SECONDS", 0.0)
     killed = hub_process()
     url_of(killed)
@@ -157,10 +144,7 @@ def test_a_hub_that_finds_its_server_frozen_says_so(
     before = server_pid(data_dir)
     os.kill(before, signal.SIGSTOP)
     try:
-        with pytest.raises(
-            EmbeddedError,
-            match=rf"process {before}\) is frozen. Continue it: kill -CONT {before}",
-        ):
+        with pytest.raises(EmbeddedError, match=rf"process {before}\) is frozen. Continue it: kill -CONT {before}"):
             make().start()
     finally:
         os.kill(before, signal.SIGCONT)
@@ -218,16 +202,8 @@ while not hub.ensure():
 assert hub.stop()
 print(max(gaps), len(gaps))
 """
-    command = [
-        sys.executable,
-        "-c",
-        script,
-        str(data_dir),
-        str(open_place / "elsewhere"),
-    ]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+    command = [sys.executable, "-c", script, str(data_dir), str(open_place / "elsewhere")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     longest, ticks = done.stdout.splitlines()[-1].split()
     assert float(longest) < 1.0  # ensure waits two seconds for a frozen server

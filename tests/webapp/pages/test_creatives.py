@@ -11,15 +11,9 @@ from tests.visitor import newcomer, words
 
 
 def test_the_list_says_whose_they_are_and_what_one_may_do(stage: Stage) -> None:
-    assert "Docs yours · 1 topic · shared with 2 people" in words(
-        stage.visitor(stage.alice).get("/creatives")
-    )
-    assert "Docs Alice’s, you may write · 1 topic" in words(
-        stage.visitor(stage.ada).get("/creatives")
-    )
-    assert "Docs Alice’s, you may read · 1 topic" in words(
-        stage.visitor(stage.bob).get("/creatives")
-    )
+    assert "Docs yours · 1 topic · shared with 2 people" in words(stage.visitor(stage.alice).get("/creatives"))
+    assert "Docs Alice’s, you may write · 1 topic" in words(stage.visitor(stage.ada).get("/creatives"))
+    assert "Docs Alice’s, you may read · 1 topic" in words(stage.visitor(stage.bob).get("/creatives"))
     assert "Docs" not in words(stage.visitor(stage.mallory).get("/creatives"))
 
 
@@ -42,10 +36,7 @@ def test_a_new_one_is_made_and_opened(stage: Stage) -> None:
     assert alice.post("/creatives/new", name=" ").status_code == 422
     made = alice.post("/creatives/new", name="Handbook")
     page = words(alice.get(made.location))
-    assert (
-        "Handbook Only its owner reads it." in page
-        and "No topic is open in it." in page
-    )
+    assert "Handbook Only its owner reads it." in page and "No topic is open in it." in page
 
 
 def test_a_viewer_makes_none(stage: Stage) -> None:
@@ -61,26 +52,13 @@ def test_a_right_is_given_changed_and_taken_back(stage: Stage) -> None:
     visitor = stage.visitor(nora)
     assert visitor.get(f"/topics/{stage.topic_id}").status_code == 404
     alice.get(path)
-    assert (
-        alice.post(f"{path}/shares", email=nora.email.upper(), level="read").status_code
-        == 303
-    )
-    assert "You may read here, not write." in words(
-        visitor.get(f"/topics/{stage.topic_id}")
-    )
-    assert (
-        alice.post(f"{path}/shares", email=nora.email, level="feedback").status_code
-        == 303
-    )
+    assert alice.post(f"{path}/shares", email=nora.email.upper(), level="read").status_code == 303
+    assert "You may read here, not write." in words(visitor.get(f"/topics/{stage.topic_id}"))
+    assert alice.post(f"{path}/shares", email=nora.email, level="feedback").status_code == 303
     page = alice.get(path)
-    assert (
-        f"{nora.email} · may read and write" in words(page)
-        and words(page).count(nora.email) == 1
-    )
+    assert f"{nora.email} · may read and write" in words(page) and words(page).count(nora.email) == 1
     assert "<textarea" in visitor.get(f"/topics/{stage.topic_id}").text
-    share = re.search(
-        rf'(?s){nora.email}.*?action="({path}/shares/\d+/take-back)"', page.text
-    )
+    share = re.search(rf'(?s){nora.email}.*?action="({path}/shares/\d+/take-back)"', page.text)
     assert share is not None and alice.post(share[1]).status_code == 303
     assert visitor.get(f"/topics/{stage.topic_id}").status_code == 404
     assert alice.post(share[1]).status_code == 404
@@ -94,14 +72,8 @@ def test_a_refused_right_is_explained_and_kept(stage: Stage) -> None:
         (stage.alice.email, "read", "The owner has every right here already."),
         (stage.bob.email, "rule", "Choose one of"),
     ):
-        refused = alice.post(
-            f"/creatives/{stage.docs_id}/shares", email=email, level=level
-        )
-        assert (
-            refused.status_code == 422
-            and why in words(refused)
-            and f'value="{email}"' in refused.text
-        ), why
+        refused = alice.post(f"/creatives/{stage.docs_id}/shares", email=email, level=level)
+        assert refused.status_code == 422 and why in words(refused) and f'value="{email}"' in refused.text, why
 
 
 def test_only_who_may_share_it_does(stage: Stage) -> None:
@@ -110,22 +82,13 @@ def test_only_who_may_share_it_does(stage: Stage) -> None:
         visitor = stage.visitor(user)
         page = visitor.get(f"/creatives/{stage.docs_id}")
         assert "Share it" not in words(page) and "Take back" not in words(page)
-        answer = visitor.post(
-            f"/creatives/{stage.docs_id}/shares", email=carl.email, level="read"
-        )
+        answer = visitor.post(f"/creatives/{stage.docs_id}/shares", email=carl.email, level="read")
         assert answer.status_code == status
     with transaction() as session:
-        session.get_one(Creative, stage.docs_id).share(
-            session, "admin", user_id=stage.ada.id
-        )
+        session.get_one(Creative, stage.docs_id).share(session, "admin", user_id=stage.ada.id)
     ada = stage.visitor(stage.ada)
     ada.get(f"/creatives/{stage.docs_id}")
-    assert (
-        ada.post(
-            f"/creatives/{stage.docs_id}/shares", email=carl.email, level="read"
-        ).status_code
-        == 303
-    )
+    assert ada.post(f"/creatives/{stage.docs_id}/shares", email=carl.email, level="read").status_code == 303
 
 
 def test_an_inbox_is_nobody_elses_and_cannot_be_shared(stage: Stage) -> None:
@@ -134,9 +97,7 @@ def test_an_inbox_is_nobody_elses_and_cannot_be_shared(stage: Stage) -> None:
     alice = stage.visitor(stage.alice)
     page = alice.get(f"/creatives/{inbox}")
     assert "nobody else reads them" in words(page) and "Share it" not in words(page)
-    refused = alice.post(
-        f"/creatives/{inbox}/shares", email=stage.bob.email, level="read"
-    )
+    refused = alice.post(f"/creatives/{inbox}/shares", email=stage.bob.email, level="read")
     assert refused.status_code == 422 and "An inbox is not shared" in words(refused)
     root = stage.visitor(newcomer(Role.ADMIN, "Root"))
     assert root.get(f"/creatives/{inbox}").status_code == 404

@@ -64,28 +64,18 @@ def found(email: str) -> User | None:
 
 def expire() -> None:
     with transaction() as session:
-        session.execute(
-            update(OneTimeLink).values(
-                expires_at=OneTimeLink.expires_at - timedelta(days=8)
-            )
-        )
+        session.execute(update(OneTimeLink).values(expires_at=OneTimeLink.expires_at - timedelta(days=8)))
 
 
-def test_a_hub_without_an_account_says_where_the_link_is(
-    visitor: Visitor, nobody: None
-) -> None:
+def test_a_hub_without_an_account_says_where_the_link_is(visitor: Visitor, nobody: None) -> None:
     assert visitor.get("/").status_code == 303
     response = visitor.get("/", follow=True)
     assert response.status_code == 200
     assert "Open the link that the hub printed on its terminal" in words(response)
-    assert "switchyard user create EMAIL --name NAME --admin --password-stdin" in words(
-        response
-    )
+    assert "switchyard user create EMAIL --name NAME --admin --password-stdin" in words(response)
 
 
-def test_the_set_up_link_makes_the_admin_and_signs_in(
-    visitor: Visitor, link: str
-) -> None:
+def test_the_set_up_link_makes_the_admin_and_signs_in(visitor: Visitor, link: str) -> None:
     visitor.get(link)
     response = visitor.post(link, **ADA)
     assert (response.status_code, response.location) == (303, "/")
@@ -96,9 +86,7 @@ def test_the_set_up_link_makes_the_admin_and_signs_in(
     visitor.post("/sign-out")
 
 
-def test_the_account_made_by_the_link_can_sign_in_elsewhere(
-    app: flask.Flask, visitor: Visitor, link: str
-) -> None:
+def test_the_account_made_by_the_link_can_sign_in_elsewhere(app: flask.Flask, visitor: Visitor, link: str) -> None:
     visitor.get(link)
     visitor.post(link, **ADA)
     ada = found("ada@example.org")
@@ -106,25 +94,18 @@ def test_the_account_made_by_the_link_can_sign_in_elsewhere(
     Visitor(app).sign_in(ada)
 
 
-def test_the_set_up_link_works_once(
-    app: flask.Flask, visitor: Visitor, link: str
-) -> None:
+def test_the_set_up_link_works_once(app: flask.Flask, visitor: Visitor, link: str) -> None:
     late = Visitor(app)
     late.get(link)
     visitor.get(link)
     visitor.post(link, **ADA)
-    for response in (
-        late.get(link),
-        late.post(link, name="Eve", email="eve@example.org", password=PASSWORD),
-    ):
+    for response in (late.get(link), late.post(link, name="Eve", email="eve@example.org", password=PASSWORD)):
         assert response.status_code == 404
         assert "This link has ended." in words(response)
     assert found("eve@example.org") is None
 
 
-def test_the_set_up_link_ends_with_the_first_account_however_it_was_made(
-    visitor: Visitor, link: str
-) -> None:
+def test_the_set_up_link_ends_with_the_first_account_however_it_was_made(visitor: Visitor, link: str) -> None:
     newcomer()
     response = visitor.get(link)
     assert response.status_code == 404
@@ -144,17 +125,13 @@ def test_an_expired_set_up_link_says_so(visitor: Visitor, link: str) -> None:
 
 @pytest.mark.parametrize("secret", ["x", "x.y", "%00.%00", "a" * 500, "é.é", "."])
 @pytest.mark.parametrize("kind", ["set-up", "invitation", "reset"])
-def test_a_made_up_link_is_a_page_in_words(
-    visitor: Visitor, kind: str, secret: str
-) -> None:
+def test_a_made_up_link_is_a_page_in_words(visitor: Visitor, kind: str, secret: str) -> None:
     response = visitor.get(f"/{kind}/{secret}")
     assert response.status_code == 404
     assert "has expired" in words(response) or "has ended" in words(response)
 
 
-def test_a_refused_form_names_every_field_and_keeps_what_was_typed(
-    visitor: Visitor, link: str
-) -> None:
+def test_a_refused_form_names_every_field_and_keeps_what_was_typed(visitor: Visitor, link: str) -> None:
     visitor.get(link)
     response = visitor.post(link, name=" ", email="ada", password="short")
     assert response.status_code == 422
@@ -170,21 +147,15 @@ def test_a_refused_form_names_every_field_and_keeps_what_was_typed(
 
 def test_a_password_that_is_the_address_is_refused(visitor: Visitor, link: str) -> None:
     visitor.get(link)
-    response = visitor.post(
-        link, name="Ada", email="ada@example.org", password="ADA@example.org"
-    )
+    response = visitor.post(link, name="Ada", email="ada@example.org", password="ADA@example.org")
     assert response.status_code == 422
     assert "Choose a password that is not your email address." in words(response)
 
 
-def test_an_invitation_makes_an_account_with_its_address_and_role(
-    visitor: Visitor, admin: User
-) -> None:
+def test_an_invitation_makes_an_account_with_its_address_and_role(visitor: Visitor, admin: User) -> None:
     path = invite(admin, "Ivo@example.org")
     assert "ivo@example.org" in words(visitor.get(path))
-    response = visitor.post(
-        path, name="Ivo", email="other@example.org", role="admin", password=PASSWORD
-    )
+    response = visitor.post(path, name="Ivo", email="other@example.org", role="admin", password=PASSWORD)
     assert (response.status_code, response.location) == (303, "/")
     ivo = found("ivo@example.org")
     assert ivo is not None
@@ -201,9 +172,7 @@ def test_an_invitation_works_once(visitor: Visitor, admin: User) -> None:
     assert "This invitation was used, taken back or has expired." in words(response)
 
 
-def test_an_invitation_for_an_address_that_has_an_account_meanwhile_says_so(
-    visitor: Visitor, admin: User
-) -> None:
+def test_an_invitation_for_an_address_that_has_an_account_meanwhile_says_so(visitor: Visitor, admin: User) -> None:
     path = invite(admin, "taken@example.org")
     with transaction() as session:
         User.create(session, "taken@example.org", "Tak", Role.MEMBER)
@@ -213,9 +182,7 @@ def test_an_invitation_for_an_address_that_has_an_account_meanwhile_says_so(
     assert "taken@example.org has an account here." in words(response)
 
 
-def test_a_reset_link_sets_a_new_password_and_ends_all_cookies(
-    app: flask.Flask, visitor: Visitor, admin: User
-) -> None:
+def test_a_reset_link_sets_a_new_password_and_ends_all_cookies(app: flask.Flask, visitor: Visitor, admin: User) -> None:
     nora = newcomer()
     elsewhere = Visitor(app).sign_in(nora)
     path = reset(admin, nora)
@@ -228,9 +195,7 @@ def test_a_reset_link_sets_a_new_password_and_ends_all_cookies(
     assert visitor.get(path).status_code == 404
 
 
-def test_a_refused_new_password_leaves_the_link_usable(
-    visitor: Visitor, admin: User
-) -> None:
+def test_a_refused_new_password_leaves_the_link_usable(visitor: Visitor, admin: User) -> None:
     path = reset(admin, newcomer())
     visitor.get(path)
     response = visitor.post(path, password="short")
@@ -259,9 +224,7 @@ def test_an_expired_link_says_whom_to_ask(visitor: Visitor, admin: User) -> None
     assert "Ask an admin here for a new one." in words(visitor.get(path))
 
 
-def test_a_link_is_not_counted_as_a_try_to_sign_in(
-    visitor: Visitor, admin: User
-) -> None:
+def test_a_link_is_not_counted_as_a_try_to_sign_in(visitor: Visitor, admin: User) -> None:
     nora = newcomer()
     path = reset(admin, nora)
     visitor.get(path)

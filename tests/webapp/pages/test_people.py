@@ -28,9 +28,7 @@ BELOW_ADMIN = [role for role in Role if role is not Role.ADMIN]
 def ada(app: flask.Flask) -> User:
     """The only admin of this hub."""
     with transaction() as session:
-        session.execute(
-            update(User).where(User.role == Role.ADMIN).values(role=Role.MEMBER)
-        )
+        session.execute(update(User).where(User.role == Role.ADMIN).values(role=Role.MEMBER))
     return newcomer(Role.ADMIN, "Ada")
 
 
@@ -49,9 +47,7 @@ def again(user: User) -> User:
         return session.get_one(User, user.id)
 
 
-def test_the_list_shows_everybody_with_their_role(
-    visitor: Visitor, ada: User, bob: User
-) -> None:
+def test_the_list_shows_everybody_with_their_role(visitor: Visitor, ada: User, bob: User) -> None:
     response = visitor.get("/people")
     assert response.status_code == 200
     for person in (ada, bob):
@@ -59,9 +55,7 @@ def test_the_list_shows_everybody_with_their_role(
         assert person.email in words(response)
 
 
-def test_an_invitation_is_shown_once_as_a_link_that_works(
-    app: flask.Flask, visitor: Visitor
-) -> None:
+def test_an_invitation_is_shown_once_as_a_link_that_works(app: flask.Flask, visitor: Visitor) -> None:
     visitor.get("/people")
     made = visitor.post("/people/invitations", email="Carl@Example.org", role="viewer")
     assert made.status_code == 201
@@ -81,25 +75,17 @@ def test_an_invitation_can_be_taken_back(app: flask.Flask, visitor: Visitor) -> 
     made = visitor.post("/people/invitations", email="dora@example.org", role="member")
     [path] = set(LINK.findall(made.text))
     with transaction() as session:
-        id = session.scalars(
-            select(OneTimeLink.id).where(OneTimeLink.email == "dora@example.org")
-        ).one()
+        id = session.scalars(select(OneTimeLink.id).where(OneTimeLink.email == "dora@example.org")).one()
     assert visitor.post(f"/people/invitations/{id}/take-back").status_code == 303
     assert Visitor(app).get(path).status_code == 404
     assert "dora@example.org" not in words(visitor.get("/people"))
     assert visitor.post(f"/people/invitations/{id}/take-back").status_code == 404
 
 
-def test_a_second_invitation_for_an_address_ends_the_first(
-    app: flask.Flask, visitor: Visitor
-) -> None:
+def test_a_second_invitation_for_an_address_ends_the_first(app: flask.Flask, visitor: Visitor) -> None:
     visitor.get("/people")
-    first = LINK.findall(
-        visitor.post("/people/invitations", email="eli@example.org", role="member").text
-    )[0]
-    second = LINK.findall(
-        visitor.post("/people/invitations", email="eli@example.org", role="viewer").text
-    )[0]
+    first = LINK.findall(visitor.post("/people/invitations", email="eli@example.org", role="member").text)[0]
+    second = LINK.findall(visitor.post("/people/invitations", email="eli@example.org", role="viewer").text)[0]
     assert Visitor(app).get(first).status_code == 404
     assert Visitor(app).get(second).status_code == 200
 
@@ -108,16 +94,10 @@ def test_a_second_invitation_for_an_address_ends_the_first(
     ("email", "role", "sentence"),
     [
         ("nonsense", "member", "Give an email address such as ann@example.org."),
-        (
-            "fay@example.org",
-            "king",
-            "Choose one of the roles viewer, member, approver, operator, admin.",
-        ),
+        ("fay@example.org", "king", "Choose one of the roles viewer, member, approver, operator, admin."),
     ],
 )
-def test_a_refused_invitation_keeps_what_was_typed(
-    visitor: Visitor, email: str, role: str, sentence: str
-) -> None:
+def test_a_refused_invitation_keeps_what_was_typed(visitor: Visitor, email: str, role: str, sentence: str) -> None:
     visitor.get("/people")
     response = visitor.post("/people/invitations", email=email, role=role)
     assert response.status_code == 422
@@ -127,16 +107,12 @@ def test_a_refused_invitation_keeps_what_was_typed(
 
 def test_nobody_who_has_an_account_is_invited(visitor: Visitor, bob: User) -> None:
     visitor.get("/people")
-    response = visitor.post(
-        "/people/invitations", email=bob.email.upper(), role="member"
-    )
+    response = visitor.post("/people/invitations", email=bob.email.upper(), role="member")
     assert response.status_code == 422
     assert f"{bob.email} has an account here." in words(response)
 
 
-def test_a_password_link_is_shown_once_and_an_earlier_one_ends(
-    app: flask.Flask, visitor: Visitor, bob: User
-) -> None:
+def test_a_password_link_is_shown_once_and_an_earlier_one_ends(app: flask.Flask, visitor: Visitor, bob: User) -> None:
     visitor.get(f"/people/{bob.id}")
     first = LINK.findall(visitor.post(f"/people/{bob.id}/reset").text)[0]
     second = visitor.post(f"/people/{bob.id}/reset")
@@ -166,9 +142,7 @@ def test_the_last_admin_stays_one(visitor: Visitor, ada: User, bob: User) -> Non
     visitor.get(f"/people/{ada.id}")
     response = visitor.post(f"/people/{ada.id}/role", role="member")
     assert response.status_code == 422
-    assert "Ada is the only admin here. Make somebody else an admin first." in words(
-        response
-    )
+    assert "Ada is the only admin here. Make somebody else an admin first." in words(response)
     assert again(ada).role == Role.ADMIN
     visitor.post(f"/people/{bob.id}/role", role="admin")
     assert visitor.post(f"/people/{ada.id}/role", role="member").status_code == 303
@@ -184,9 +158,7 @@ def test_two_admins_cannot_make_each_other_the_last(ada: User, bob: User) -> Non
         ready.wait(10)
         try:
             with transaction() as session:
-                membership.change_role(
-                    session, session.get_one(User, user.id), Role.MEMBER
-                )
+                membership.change_role(session, session.get_one(User, user.id), Role.MEMBER)
             outcomes.append("done")
         except WrongState:
             outcomes.append("refused")
@@ -200,18 +172,11 @@ def test_two_admins_cannot_make_each_other_the_last(ada: User, bob: User) -> Non
     assert sorted([again(ada).role, again(bob).role]) == [Role.ADMIN, Role.MEMBER]
 
 
-def test_who_is_no_admin_any_more_has_not_invited_either(
-    app: flask.Flask, visitor: Visitor, bob: User
-) -> None:
+def test_who_is_no_admin_any_more_has_not_invited_either(app: flask.Flask, visitor: Visitor, bob: User) -> None:
     visitor.get(f"/people/{bob.id}")
     visitor.post(f"/people/{bob.id}/role", role="admin")
     with transaction() as session:
-        path = (
-            "/invitation/"
-            + OneTimeLink.invite(
-                session, "z@example.org", "admin", bob, database_time(session)
-            )[1]
-        )
+        path = "/invitation/" + OneTimeLink.invite(session, "z@example.org", "admin", bob, database_time(session))[1]
     visitor.post(f"/people/{bob.id}/role", role="member")
     assert Visitor(app).get(path).status_code == 404
 
@@ -230,9 +195,7 @@ def test_the_confirm_page_names_what_is_lost(visitor: Visitor, bob: User) -> Non
     assert again(bob).removed_at is None
 
 
-def test_removing_a_person_ends_all_that_was_theirs(
-    app: flask.Flask, visitor: Visitor, ada: User, bob: User
-) -> None:
+def test_removing_a_person_ends_all_that_was_theirs(app: flask.Flask, visitor: Visitor, ada: User, bob: User) -> None:
     theirs = Visitor(app).sign_in(bob)
     with transaction() as session:
         now = database_time(session)
@@ -254,14 +217,10 @@ def test_removing_a_person_ends_all_that_was_theirs(
     assert visitor.get(f"/people/{bob.id}").status_code == 404
 
 
-def test_a_removed_person_can_be_invited_again(
-    app: flask.Flask, visitor: Visitor, bob: User
-) -> None:
+def test_a_removed_person_can_be_invited_again(app: flask.Flask, visitor: Visitor, bob: User) -> None:
     visitor.get(f"/people/{bob.id}/remove")
     visitor.post(f"/people/{bob.id}/remove")
-    path = LINK.findall(
-        visitor.post("/people/invitations", email=bob.email, role="member").text
-    )[0]
+    path = LINK.findall(visitor.post("/people/invitations", email=bob.email, role="member").text)[0]
     guest = Visitor(app)
     guest.get(path)
     assert guest.post(path, name="Bob", password=PASSWORD).status_code == 303
@@ -278,21 +237,14 @@ def test_nobody_removes_themselves(visitor: Visitor, ada: User, bob: User) -> No
 
 @pytest.mark.parametrize("id", ["0", "999999", "99999999999999999999999"])
 def test_an_unknown_person_is_a_page_in_words(visitor: Visitor, id: str) -> None:
-    for response in (
-        visitor.get(f"/people/{id}"),
-        visitor.post(f"/people/{id}/role", role="viewer"),
-    ):
+    for response in (visitor.get(f"/people/{id}"), visitor.post(f"/people/{id}/role", role="viewer")):
         assert response.status_code == 404
 
 
 @pytest.mark.parametrize("role", BELOW_ADMIN)
-def test_only_admins_see_and_change_people(
-    app: flask.Flask, ada: User, bob: User, role: Role
-) -> None:
+def test_only_admins_see_and_change_people(app: flask.Flask, ada: User, bob: User, role: Role) -> None:
     with transaction() as session:
-        invitation, _ = OneTimeLink.invite(
-            session, "kim@example.org", "viewer", ada, database_time(session)
-        )
+        invitation, _ = OneTimeLink.invite(session, "kim@example.org", "viewer", ada, database_time(session))
     other = Visitor(app).sign_in(newcomer(role, "Otto"))
     assert 'href="/people"' not in other.get("/settings").text
     for path in ("/people", f"/people/{bob.id}", f"/people/{bob.id}/remove"):
@@ -311,13 +263,5 @@ def test_only_admins_see_and_change_people(
         assert "This needs the role admin" in words(response)
     assert (again(bob).role, again(bob).removed_at) == (Role.MEMBER, None)
     with transaction() as session:
-        assert invitation.id in [
-            link.id
-            for link in OneTimeLink.open_invitations(session, database_time(session))
-        ]
-        assert (
-            session.scalars(
-                select(OneTimeLink).where(OneTimeLink.email == "x@example.org")
-            ).first()
-            is None
-        )
+        assert invitation.id in [link.id for link in OneTimeLink.open_invitations(session, database_time(session))]
+        assert session.scalars(select(OneTimeLink).where(OneTimeLink.email == "x@example.org")).first() is None

@@ -14,13 +14,7 @@ from models.user import User
 from tests.visitor import PASSWORD, Visitor, newcomer, words
 
 TOKEN = re.compile(r"sy_[A-Za-z0-9]{10}_[\w-]{43}")
-MINE = {
-    "name": "Nora",
-    "locale": "en",
-    "zone": "UTC",
-    "theme": "",
-    "single_keys": "yes",
-}
+MINE = {"name": "Nora", "locale": "en", "zone": "UTC", "theme": "", "single_keys": "yes"}
 
 
 @pytest.fixture
@@ -57,26 +51,14 @@ def make(visitor: Visitor, label: str = "laptop", days: str = "90") -> str:
 
 
 def test_the_page_says_who_one_is(visitor: Visitor, nora: User) -> None:
-    assert f"You sign in as {nora.email}. Your role is member." in words(
-        visitor.get("/settings")
-    )
+    assert f"You sign in as {nora.email}. Your role is member." in words(visitor.get("/settings"))
 
 
 def test_everything_about_oneself_can_be_changed(visitor: Visitor, nora: User) -> None:
-    given = {
-        "name": "  Nora   Two ",
-        "locale": "ko",
-        "zone": "Asia/Seoul",
-        "theme": "dark",
-    }
+    given = {"name": "  Nora   Two ", "locale": "ko", "zone": "Asia/Seoul", "theme": "dark"}
     assert visitor.post("/settings", **given).status_code == 303
     changed = again(nora)
-    assert (changed.name, changed.locale, changed.zone, changed.theme) == (
-        "Nora Two",
-        "ko",
-        "Asia/Seoul",
-        "dark",
-    )
+    assert (changed.name, changed.locale, changed.zone, changed.theme) == ("Nora Two", "ko", "Asia/Seoul", "dark")
     assert changed.single_keys is False
     page = visitor.get("/settings")
     assert 'data-theme="dark"' in page.text
@@ -85,16 +67,10 @@ def test_everything_about_oneself_can_be_changed(visitor: Visitor, nora: User) -
     assert 'value="Nora Two"' in page.text
 
 
-def test_the_device_decides_again_when_one_takes_the_choice_back(
-    visitor: Visitor, nora: User
-) -> None:
+def test_the_device_decides_again_when_one_takes_the_choice_back(visitor: Visitor, nora: User) -> None:
     visitor.post("/settings", **{**MINE, "theme": "light", "zone": "Europe/Oslo"})
     visitor.post("/settings", **MINE)
-    assert (again(nora).theme, again(nora).zone, again(nora).single_keys) == (
-        None,
-        "UTC",
-        True,
-    )
+    assert (again(nora).theme, again(nora).zone, again(nora).single_keys) == (None, "UTC", True)
     assert "data-theme" not in visitor.get("/settings").text
 
 
@@ -113,9 +89,7 @@ def test_the_device_decides_again_when_one_takes_the_choice_back(
 def test_what_cannot_be_is_refused_with_all_values_kept(
     visitor: Visitor, nora: User, field: str, value: str, sentence: str
 ) -> None:
-    response = visitor.post(
-        "/settings", **{**MINE, "name": "Kept", "locale": "ko", field: value}
-    )
+    response = visitor.post("/settings", **{**MINE, "name": "Kept", "locale": "ko", field: value})
     assert response.status_code == 422
     assert "Not saved" in words(response)
     assert sentence in words(response)
@@ -124,47 +98,28 @@ def test_what_cannot_be_is_refused_with_all_values_kept(
     assert again(nora).name == "Nora"
 
 
-def test_one_cannot_change_what_is_not_on_the_form(
-    visitor: Visitor, nora: User
-) -> None:
-    visitor.post(
-        "/settings", **{**MINE, "role": "admin", "email": "x@example.org", "id": "1"}
-    )
+def test_one_cannot_change_what_is_not_on_the_form(visitor: Visitor, nora: User) -> None:
+    visitor.post("/settings", **{**MINE, "role": "admin", "email": "x@example.org", "id": "1"})
     assert (again(nora).role, again(nora).email) == ("member", nora.email)
 
 
 def test_a_new_password_needs_the_current_one(visitor: Visitor, nora: User) -> None:
-    response = visitor.post(
-        "/settings/password", current_password="wrong", password="another horse battery"
-    )
+    response = visitor.post("/settings/password", current_password="wrong", password="another horse battery")
     assert response.status_code == 422
-    assert (
-        "This is not your current password. Nine tries are left for five minutes."
-        in words(response)
-    )
+    assert "This is not your current password. Nine tries are left for five minutes." in words(response)
     assert again(nora).password_hash == nora.password_hash
 
 
-def test_a_new_password_that_is_too_short_is_refused(
-    visitor: Visitor, nora: User
-) -> None:
-    response = visitor.post(
-        "/settings/password", current_password=PASSWORD, password="short"
-    )
+def test_a_new_password_that_is_too_short_is_refused(visitor: Visitor, nora: User) -> None:
+    response = visitor.post("/settings/password", current_password=PASSWORD, password="short")
     assert response.status_code == 422
     assert "Use at least 10 characters; this password has 5." in words(response)
     assert "The password is as it was" in words(response)
 
 
-def test_a_changed_password_signs_out_all_other_browsers(
-    app: flask.Flask, visitor: Visitor, nora: User
-) -> None:
+def test_a_changed_password_signs_out_all_other_browsers(app: flask.Flask, visitor: Visitor, nora: User) -> None:
     elsewhere = Visitor(app).sign_in(nora)
-    response = visitor.post(
-        "/settings/password",
-        current_password=PASSWORD,
-        password="another horse battery",
-    )
+    response = visitor.post("/settings/password", current_password=PASSWORD, password="another horse battery")
     assert response.status_code == 303
     assert "Your password is changed." in words(visitor.get("/settings"))
     assert elsewhere.get("/settings").status_code == 303
@@ -173,25 +128,14 @@ def test_a_changed_password_signs_out_all_other_browsers(
 
 def test_guessing_the_current_password_is_limited_too(visitor: Visitor) -> None:
     for _ in range(10):
-        assert (
-            visitor.post(
-                "/settings/password", current_password="no", password="x"
-            ).status_code
-            == 422
-        )
-    response = visitor.post(
-        "/settings/password",
-        current_password=PASSWORD,
-        password="another horse battery",
-    )
+        assert visitor.post("/settings/password", current_password="no", password="x").status_code == 422
+    response = visitor.post("/settings/password", current_password=PASSWORD, password="another horse battery")
     assert response.status_code == 429
     assert int(response.headers["Retry-After"]) > 200
     assert "Too many tries." in words(response)
 
 
-def test_signing_out_everywhere_ends_every_cookie_and_no_token(
-    app: flask.Flask, visitor: Visitor, nora: User
-) -> None:
+def test_signing_out_everywhere_ends_every_cookie_and_no_token(app: flask.Flask, visitor: Visitor, nora: User) -> None:
     text = make(visitor)
     elsewhere = Visitor(app).sign_in(nora)
     visitor.get("/settings")
@@ -202,9 +146,7 @@ def test_signing_out_everywhere_ends_every_cookie_and_no_token(
     assert opens(text)
 
 
-def test_failed_tries_are_shown_until_their_owner_has_seen_them(
-    app: flask.Flask, nora: User
-) -> None:
+def test_failed_tries_are_shown_until_their_owner_has_seen_them(app: flask.Flask, nora: User) -> None:
     stranger = Visitor(app, address="203.0.113.9")
     stranger.get("/sign-in")
     for _ in range(3):
@@ -219,18 +161,14 @@ def test_failed_tries_are_shown_until_their_owner_has_seen_them(
     assert "sign in as you failed" not in words(visitor.get("/topics"))
 
 
-def test_nobody_is_told_of_the_failures_of_others(
-    app: flask.Flask, visitor: Visitor, nora: User
-) -> None:
+def test_nobody_is_told_of_the_failures_of_others(app: flask.Flask, visitor: Visitor, nora: User) -> None:
     other = newcomer(name="Otto")
     stranger = Visitor(app)
     stranger.get("/sign-in")
     stranger.post("/sign-in", email=other.email, password="guess")
     visitor.post("/settings/tries")
     assert "sign in as you failed" not in words(visitor.get("/settings"))
-    assert "One try to sign in as you failed" in words(
-        Visitor(app).sign_in(other).get("/settings")
-    )
+    assert "One try to sign in as you failed" in words(Visitor(app).sign_in(other).get("/settings"))
 
 
 def test_a_token_is_shown_once_and_works(visitor: Visitor, nora: User) -> None:
@@ -255,19 +193,13 @@ def test_no_address_and_no_cookie_holds_a_token(visitor: Visitor) -> None:
     assert (again.status_code, again.location) == (303, "/settings#tokens")
 
 
-@pytest.mark.parametrize(
-    ("days", "length"), [("30", 30), ("90", 90), ("365", 365), ("", None)]
-)
-def test_a_token_expires_when_it_was_told_to(
-    visitor: Visitor, nora: User, days: str, length: int | None
-) -> None:
+@pytest.mark.parametrize(("days", "length"), [("30", 30), ("90", 90), ("365", 365), ("", None)])
+def test_a_token_expires_when_it_was_told_to(visitor: Visitor, nora: User, days: str, length: int | None) -> None:
     make(visitor, days=days)
     [token] = tokens(nora)
     assert (token.expires_at is None) == (length is None)
     if token.expires_at is not None and length is not None:
-        assert abs(
-            token.expires_at - token.created_at - timedelta(days=length)
-        ) < timedelta(seconds=5)
+        assert abs(token.expires_at - token.created_at - timedelta(days=length)) < timedelta(seconds=5)
 
 
 @pytest.mark.parametrize(
@@ -279,9 +211,7 @@ def test_a_token_expires_when_it_was_told_to(
         ("laptop", "-1", "Choose one of the lifetimes."),
     ],
 )
-def test_a_refused_token_says_why(
-    visitor: Visitor, nora: User, label: str, days: str, sentence: str
-) -> None:
+def test_a_refused_token_says_why(visitor: Visitor, nora: User, label: str, days: str, sentence: str) -> None:
     response = visitor.post("/settings/tokens", label=label, days=days)
     assert response.status_code == 422
     assert "No token was made" in words(response)
@@ -289,25 +219,17 @@ def test_a_refused_token_says_why(
     assert tokens(nora) == []
 
 
-def test_the_list_says_when_a_token_was_used_and_when_it_ended(
-    visitor: Visitor, nora: User
-) -> None:
+def test_the_list_says_when_a_token_was_used_and_when_it_ended(visitor: Visitor, nora: User) -> None:
     text = make(visitor)
     assert "never used · expires" in words(visitor.get("/settings"))
     assert opens(text)
     assert "last used just now" in words(visitor.get("/settings"))
     with transaction() as session:
-        session.execute(
-            update(AccessToken).values(
-                expires_at=database_time(session) - timedelta(hours=1)
-            )
-        )
+        session.execute(update(AccessToken).values(expires_at=database_time(session) - timedelta(hours=1)))
     assert "expired" in words(visitor.get("/settings"))
 
 
-def test_revoking_names_what_ends_and_then_ends_it(
-    visitor: Visitor, nora: User
-) -> None:
+def test_revoking_names_what_ends_and_then_ends_it(visitor: Visitor, nora: User) -> None:
     text = make(visitor, "old laptop")
     [token] = tokens(nora)
     asked = visitor.get(f"/settings/tokens/{token.id}/revoke")
@@ -321,9 +243,7 @@ def test_revoking_names_what_ends_and_then_ends_it(
     assert visitor.post(f"/settings/tokens/{token.id}/revoke").status_code == 303
 
 
-def test_nobody_revokes_the_token_of_somebody_else(
-    app: flask.Flask, visitor: Visitor, nora: User
-) -> None:
+def test_nobody_revokes_the_token_of_somebody_else(app: flask.Flask, visitor: Visitor, nora: User) -> None:
     text = make(visitor)
     [token] = tokens(nora)
     other = Visitor(app).sign_in(newcomer("admin", "Otto"))
@@ -344,7 +264,4 @@ def test_markup_in_a_name_is_only_text(visitor: Visitor, nora: User) -> None:
     assert "<script>alert" not in page
     assert "<img src=x" not in page
     with transaction() as session:
-        assert (
-            session.scalars(select(User.name).where(User.id == nora.id)).one()
-            == "<script>alert(1)</script>"
-        )
+        assert session.scalars(select(User.name).where(User.id == nora.id)).one() == "<script>alert(1)</script>"

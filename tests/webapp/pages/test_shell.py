@@ -16,11 +16,7 @@ from tests.visitor import Visitor, newcomer
 
 def links(text: str) -> list[str]:
     """Where the main navigation leads."""
-    nav = text[
-        text.index('id="shell-nav"') : text.index(
-            "</nav>", text.index('id="shell-nav"')
-        )
-    ]
+    nav = text[text.index('id="shell-nav"') : text.index("</nav>", text.index('id="shell-nav"'))]
     return re.findall(r'href="([^"]+)"', nav)
 
 
@@ -28,9 +24,7 @@ def test_every_link_of_the_navigation_opens(stage: Stage) -> None:
     for user in (stage.alice, stage.bob, newcomer(Role.ADMIN, "Root")):
         visitor = stage.visitor(user)
         found = links(visitor.get("/").text)
-        assert {"/", "/tasks", "/topics", "/agents", "/creatives", "/settings"} <= set(
-            found
-        )
+        assert {"/", "/tasks", "/topics", "/agents", "/creatives", "/settings"} <= set(found)
         assert [href for href in found if visitor.get(href).status_code != 200] == []
 
 
@@ -54,9 +48,7 @@ def test_the_open_page_is_marked(stage: Stage) -> None:
     ):
         text = alice.get(path).text
         nav = text[text.index('id="shell-nav"') : text.index('id="main"')]
-        assert re.findall(r'<a href="([^"]+)" aria-current="page"', nav) == [marked], (
-            path
-        )
+        assert re.findall(r'<a href="([^"]+)" aria-current="page"', nav) == [marked], path
 
 
 def test_the_ten_newest_topics_are_listed_the_newest_first(stage: Stage) -> None:
@@ -90,29 +82,18 @@ def test_a_persons_choices_reach_every_page(stage: Stage) -> None:
         alice = session.get_one(User, stage.alice.id)
         alice.theme, alice.zone, alice.single_keys = "dark", "Asia/Seoul", False
     text = stage.visitor(stage.alice).get("/agents").text
-    assert (
-        'data-theme="dark"' in text
-        and 'data-zone="Asia/Seoul"' in text
-        and 'data-keys="off"' in text
-    )
+    assert 'data-theme="dark"' in text and 'data-zone="Asia/Seoul"' in text and 'data-keys="off"' in text
     plain = stage.visitor(stage.ada).get("/agents").text
-    assert (
-        "data-theme" not in plain
-        and "data-zone" not in plain
-        and "data-keys" not in plain
-    )
+    assert "data-theme" not in plain and "data-zone" not in plain and "data-keys" not in plain
 
 
 def test_a_page_follows_its_person_and_what_it_shows(stage: Stage) -> None:
     alice = stage.visitor(stage.alice)
-    followed = re.findall(
-        r'<meta name="stream" content="([^"]+)"',
-        alice.get(f"/topics/{stage.topic_id}").text,
-    )
+    followed = re.findall(r'<meta name="stream" content="([^"]+)"', alice.get(f"/topics/{stage.topic_id}").text)
     assert followed == [f"user:{stage.alice.id}", f"topic:{stage.topic_id}", "hub"]
-    assert re.findall(
-        r'<meta name="stream" content="([^"]+)"', alice.get("/creatives").text
-    ) == [f"user:{stage.alice.id}"]
+    assert re.findall(r'<meta name="stream" content="([^"]+)"', alice.get("/creatives").text) == [
+        f"user:{stage.alice.id}"
+    ]
 
 
 def test_with_the_database_away_a_page_says_so_and_asks_nothing_more(
@@ -130,21 +111,9 @@ def test_with_the_database_away_a_page_says_so_and_asks_nothing_more(
 
 
 def test_strangers_are_asked_to_sign_in_everywhere(app: flask.Flask) -> None:
-    for path in (
-        "/",
-        "/topics",
-        "/topics/new",
-        "/tasks",
-        "/tasks/1",
-        "/agents",
-        "/agents/1",
-        "/creatives",
-        "/shell",
-    ):
+    for path in ("/", "/topics", "/topics/new", "/tasks", "/tasks/1", "/agents", "/agents/1", "/creatives", "/shell"):
         answer = Visitor(app).get(path)
-        assert answer.status_code == 303 and answer.location.startswith("/sign-in"), (
-            path
-        )
+        assert answer.status_code == 303 and answer.location.startswith("/sign-in"), path
 
 
 def test_an_open_topic_gets_its_aside_anew_too(stage: Stage) -> None:
@@ -157,9 +126,7 @@ def test_an_open_topic_gets_its_aside_anew_too(stage: Stage) -> None:
     aside = page[page.index('id="shell-aside"') :]
     renewed = alice.get(at).text
     for part in ('id="people"', "scout", "working", "Answered today"):
-        assert part in aside and part in renewed[renewed.index('id="shell-aside"') :], (
-            part
-        )
+        assert part in aside and part in renewed[renewed.index('id="shell-aside"') :], part
     assert "shell-aside" not in mallory.get(at).text
     assert "shell-aside" not in alice.get("/shell?at=/tasks").text
     stage.away()

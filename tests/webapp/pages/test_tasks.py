@@ -30,23 +30,15 @@ def statuses(*ids: int) -> list[str]:
 
 def test_the_list_holds_what_is_open_and_others_by_address(stage: Stage) -> None:
     open_ = stage.post("Still open").tasks[0].id
-    failed = (
-        stage.post("Broken", topic_id=stage.topic("Other", stage.scout_id)).tasks[0].id
-    )
+    failed = stage.post("Broken", topic_id=stage.topic("Other", stage.scout_id)).tasks[0].id
     stage.end(failed, TaskStatus.FAILED, "The disk is full.")
     alice = stage.visitor(stage.alice)
     page = alice.get("/tasks")
-    assert (
-        listed(page) == [open_]
-        and "scout · Still open" in words(page)
-        and "One is open. One waits." in words(page)
-    )
+    assert listed(page) == [open_] and "scout · Still open" in words(page) and "One is open. One waits." in words(page)
     page = alice.get("/tasks?status=failed")
     assert listed(page) == [failed] and "The disk is full" in words(page)
     assert listed(alice.get("/tasks?status=nonsense")) == [open_]
-    assert "No task that you may read is done." in words(
-        alice.get("/tasks?status=done")
-    )
+    assert "No task that you may read is done." in words(alice.get("/tasks?status=done"))
 
 
 def test_the_list_goes_on_behind_its_last_row_and_costs_the_same(stage: Stage) -> None:
@@ -56,9 +48,7 @@ def test_the_list_goes_on_behind_its_last_row_and_costs_the_same(stage: Stage) -
     with counted() as few:
         alice.get("/tasks")
     for number in range(tasks.PAGE + 2):
-        stage.post(
-            f"Do {number}", topic_id=stage.topic(f"Number {number}", stage.scout_id)
-        )
+        stage.post(f"Do {number}", topic_id=stage.topic(f"Number {number}", stage.scout_id))
     with counted() as many:
         page = alice.get("/tasks")
     assert len(many) == len(few), many
@@ -68,22 +58,14 @@ def test_the_list_goes_on_behind_its_last_row_and_costs_the_same(stage: Stage) -
     assert len(rest) == 3 and max(rest) < min(listed(page))
 
 
-def test_one_task_shows_what_was_asked_and_what_happened_newest_first(
-    stage: Stage,
-) -> None:
+def test_one_task_shows_what_was_asked_and_what_happened_newest_first(stage: Stage) -> None:
     task = stage.post("Find *out* why").tasks[0].id
     token = stage.connect()
     page = stage.visitor(stage.alice).get(f"/tasks/{task}")
-    assert "For scout, in Release 2.4 , asked by Alice" in words(
-        page
-    ) and "Find out why" in words(page)
+    assert "For scout, in Release 2.4 , asked by Alice" in words(page) and "Find out why" in words(page)
     happened = words(page)[words(page).index("What happened") :]
     assert happened.index("Given to scout.") < happened.index("scout is not connected.")
-    assert (
-        "by Alice" in happened
-        and "Cancel now" in words(page)
-        and "Run again" not in words(page)
-    )
+    assert "by Alice" in happened and "Cancel now" in words(page) and "Run again" not in words(page)
     stage.answer(task, "Because.")
     page = stage.visitor(stage.alice).get(f"/tasks/{task}")
     assert "Read the answer" in words(page) and "Cancel now" not in words(page)
@@ -105,11 +87,7 @@ def test_who_may_only_read_decides_nothing(stage: Stage) -> None:
     task = stage.post("Look").tasks[0].id
     bob = stage.visitor(stage.bob)
     page = bob.get(f"/tasks/{task}")
-    assert (
-        page.status_code == 200
-        and "Cancel now" not in words(page)
-        and "Hand it" not in words(page)
-    )
+    assert page.status_code == 200 and "Cancel now" not in words(page) and "Hand it" not in words(page)
     for verb in ("cancel", "retry", "reassign"):
         assert bob.post(f"/tasks/{task}/{verb}", agent_id="1").status_code == 403, verb
     assert statuses(task) == ["queued"]
@@ -133,14 +111,10 @@ def test_cancelling_ends_a_task_and_lets_the_next_one_go(stage: Stage) -> None:
 
 def test_a_cancelled_task_runs_again_with_one_click(stage: Stage) -> None:
     task = stage.post("Once more").tasks[0].id
-    stage.end(
-        task, TaskStatus.CANCELLED, "scout dropped and did not come back in time."
-    )
+    stage.end(task, TaskStatus.CANCELLED, "scout dropped and did not come back in time.")
     ada = stage.visitor(stage.ada)
     page = ada.get(f"/topics/{stage.topic_id}")
-    assert "The task for scout was cancelled" in words(
-        page
-    ) and "did not come back in time." in words(page)
+    assert "The task for scout was cancelled" in words(page) and "did not come back in time." in words(page)
     assert ada.post(f"/tasks/{task}/retry").status_code == 303
     assert statuses(task) == ["queued"]
     assert ada.post(f"/tasks/{task}/retry").status_code == 409
@@ -149,37 +123,26 @@ def test_a_cancelled_task_runs_again_with_one_click(stage: Stage) -> None:
 def test_a_task_is_handed_to_another_agent(stage: Stage) -> None:
     task = stage.post("For whom?").tasks[0].id
     with transaction() as session:
-        mason, _, _ = registration.register(
-            session, stage.ada, "mason", "desk", None, database_time(session)
-        )
+        mason, _, _ = registration.register(session, stage.ada, "mason", "desk", None, database_time(session))
     alice = stage.visitor(stage.alice)
-    assert (
-        f'<option value="{mason.id}">mason</option>' in alice.get(f"/tasks/{task}").text
-    )
+    assert f'<option value="{mason.id}">mason</option>' in alice.get(f"/tasks/{task}").text
     refused = alice.post(f"/tasks/{task}/reassign", agent_id="987654")
     assert refused.status_code == 422 and "may work here" in words(refused)
-    assert (
-        alice.post(f"/tasks/{task}/reassign", agent_id=str(mason.id)).status_code == 303
-    )
+    assert alice.post(f"/tasks/{task}/reassign", agent_id=str(mason.id)).status_code == 303
     with transaction() as session:
         assert session.get_one(Task, task).agent_id == mason.id
 
 
 @pytest.mark.parametrize(
-    ("referrer", "back"),
-    [("/topics/{topic}", "/topics/{topic}"), ("/", "/"), ("//evil", "/tasks/{task}")],
+    ("referrer", "back"), [("/topics/{topic}", "/topics/{topic}"), ("/", "/"), ("//evil", "/tasks/{task}")]
 )
-def test_after_a_decision_a_person_is_where_the_button_was(
-    stage: Stage, referrer: str, back: str
-) -> None:
+def test_after_a_decision_a_person_is_where_the_button_was(stage: Stage, referrer: str, back: str) -> None:
     task = stage.post("Cancel me").tasks[0].id
     names = {"topic": stage.topic_id, "task": task}
     alice = stage.visitor(stage.alice)
     alice.get("/tasks")
     headers = {"Referer": f"http://localhost{referrer.format(**names)}"}
-    answer = alice.client.post(
-        f"/tasks/{task}/cancel", data={"csrf_token": alice.token}, headers=headers
-    )
+    answer = alice.client.post(f"/tasks/{task}/cancel", data={"csrf_token": alice.token}, headers=headers)
     assert (answer.status_code, answer.location) == (303, back.format(**names))
 
 
@@ -187,12 +150,7 @@ def test_with_script_a_decision_in_a_topic_only_changes_its_card(stage: Stage) -
     task = stage.post("Cancel me").tasks[0].id
     alice = stage.visitor(stage.alice)
     alice.get("/tasks")
-    headers = {
-        "Referer": f"http://localhost/topics/{stage.topic_id}",
-        "Accept": f"{STREAM}, text/html",
-    }
-    answer = alice.client.post(
-        f"/tasks/{task}/cancel", data={"csrf_token": alice.token}, headers=headers
-    )
+    headers = {"Referer": f"http://localhost/topics/{stage.topic_id}", "Accept": f"{STREAM}, text/html"}
+    answer = alice.client.post(f"/tasks/{task}/cancel", data={"csrf_token": alice.token}, headers=headers)
     assert answer.status_code == 200 and answer.mimetype == STREAM
     assert f'id="task-{task}-on-rail"' in answer.text and "Run again" in answer.text

@@ -28,13 +28,7 @@ def messages(page: object) -> list[int]:
 def filled(topic_id: int, count: int) -> list[int]:
     """So many messages of nobody in a topic; their ids."""
     rows = [
-        {
-            "topic_id": topic_id,
-            "text": f"line {n}",
-            "html": f"<p>line {n}</p>",
-            "html_version": 1,
-            "source": "notice",
-        }
+        {"topic_id": topic_id, "text": f"line {n}", "html": f"<p>line {n}</p>", "html_version": 1, "source": "notice"}
         for n in range(count)
     ]
     with transaction() as session:
@@ -46,59 +40,37 @@ def filled(topic_id: int, count: int) -> list[int]:
 def test_what_a_person_writes_stands_on_the_page(stage: Stage) -> None:
     alice = stage.visitor(stage.alice)
     alice.get(f"/topics/{stage.topic_id}")
-    answer = alice.post(
-        f"/topics/{stage.topic_id}/messages",
-        text="Look at *this*\r\nand that",
-        once="abc",
-    )
-    assert answer.status_code == 303 and answer.location.startswith(
-        f"/topics/{stage.topic_id}"
-    )
+    answer = alice.post(f"/topics/{stage.topic_id}/messages", text="Look at *this*\r\nand that", once="abc")
+    assert answer.status_code == 303 and answer.location.startswith(f"/topics/{stage.topic_id}")
     page = alice.get(f"/topics/{stage.topic_id}")
     assert "Look at this" in words(page)
     with transaction() as session:
-        assert (
-            session.get_one(Message, messages(page)[-1]).text
-            == "Look at *this*\nand that"
-        )
+        assert session.get_one(Message, messages(page)[-1]).text == "Look at *this*\nand that"
 
 
 def test_a_form_sent_twice_stores_one_message(stage: Stage) -> None:
     alice = stage.visitor(stage.alice)
-    once = re.search(
-        r'name="once" value="(\w+)"', alice.get(f"/topics/{stage.topic_id}").text
-    )
+    once = re.search(r'name="once" value="(\w+)"', alice.get(f"/topics/{stage.topic_id}").text)
     assert once is not None
     for _ in range(2):
-        sent = alice.post(
-            f"/topics/{stage.topic_id}/messages", text="only once", once=once[1]
-        )
+        sent = alice.post(f"/topics/{stage.topic_id}/messages", text="only once", once=once[1])
         assert sent.status_code == 303
     page = alice.get(f"/topics/{stage.topic_id}")
     assert words(page).count("only once") == 1
     assert f'value="{once[1]}"' not in page.text, "a fresh form has a word of its own"
 
 
-def test_a_text_that_was_changed_before_it_was_sent_again_is_not_lost(
-    stage: Stage,
-) -> None:
+def test_a_text_that_was_changed_before_it_was_sent_again_is_not_lost(stage: Stage) -> None:
     alice = stage.visitor(stage.alice)
     alice.get(f"/topics/{stage.topic_id}")
     for text in ("first try", "second thought"):
-        alice.post(
-            f"/topics/{stage.topic_id}/messages", text=text, once="the-same-word"
-        )
+        alice.post(f"/topics/{stage.topic_id}/messages", text=text, once="the-same-word")
     page = words(alice.get(f"/topics/{stage.topic_id}"))
     assert "first try" in page and "second thought" in page
 
 
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [("  \n ", "Write something"), ("long " * 40_001, "Shorten the text")],
-)
-def test_a_refused_text_is_kept_and_the_page_says_why(
-    stage: Stage, text: str, why: str
-) -> None:
+@pytest.mark.parametrize(("text", "why"), [("  \n ", "Write something"), ("long " * 40_001, "Shorten the text")])
+def test_a_refused_text_is_kept_and_the_page_says_why(stage: Stage, text: str, why: str) -> None:
     alice = stage.visitor(stage.alice)
     alice.get(f"/topics/{stage.topic_id}")
     answer = alice.post(f"/topics/{stage.topic_id}/messages", text=text, once="word")
@@ -137,9 +109,7 @@ def test_a_text_sent_while_the_database_is_away_comes_back_with_a_button(
     monkeypatch.setattr(database.Database, "engine", engine.execution_options())
     monkeypatch.setattr(database.Database.engine, "connect", away)
     monkeypatch.setattr(database.Database, "deadline", staticmethod(away))
-    answer = alice.post(
-        f"/topics/{stage.topic_id}/messages", text="<b>keep me</b>", once="w0rd"
-    )
+    answer = alice.post(f"/topics/{stage.topic_id}/messages", text="<b>keep me</b>", once="w0rd")
     assert answer.status_code == 503
     assert "Your text is kept here" in words(answer) and "Send again" in words(answer)
     kept = re.search(r"(?s)<textarea[^>]*>\n(.*?)</textarea>", answer.text)
@@ -147,9 +117,7 @@ def test_a_text_sent_while_the_database_is_away_comes_back_with_a_button(
     assert 'name="once" value="w0rd"' in answer.text
     assert alice.get(f"/topics/{stage.topic_id}").status_code == 503
     monkeypatch.undo()
-    again = alice.post(
-        f"/topics/{stage.topic_id}/messages", text="<b>keep me</b>", once="w0rd"
-    )
+    again = alice.post(f"/topics/{stage.topic_id}/messages", text="<b>keep me</b>", once="w0rd")
     assert again.status_code == 303
 
 
@@ -162,9 +130,7 @@ def test_who_may_only_read_gets_no_form_and_is_refused(stage: Stage) -> None:
     stage.post("for all to read")
     bob = stage.visitor(stage.bob)
     page = bob.get(f"/topics/{stage.topic_id}")
-    assert "for all to read" in words(
-        page
-    ) and "You may read here, not write." in words(page)
+    assert "for all to read" in words(page) and "You may read here, not write." in words(page)
     assert "<textarea" not in page.text and "Cancel now" not in words(page)
     assert bob.post(f"/topics/{stage.topic_id}/messages", text="x").status_code == 403
     assert bob.get(f"/topics/{stage.topic_id}/edit").status_code == 403
@@ -174,13 +140,8 @@ def test_who_may_not_read_learns_nothing(stage: Stage) -> None:
     mallory = stage.visitor(stage.mallory)
     for path in ("", "/edit", "/after?id=0", "/route?text=x"):
         assert mallory.get(f"/topics/{stage.topic_id}{path}").status_code == 404, path
-    assert (
-        mallory.post(f"/topics/{stage.topic_id}/messages", text="x").status_code == 404
-    )
-    assert (
-        mallory.post(f"/topics/{stage.topic_id}/read", last_message_id="1").status_code
-        == 404
-    )
+    assert mallory.post(f"/topics/{stage.topic_id}/messages", text="x").status_code == 404
+    assert mallory.post(f"/topics/{stage.topic_id}/read", last_message_id="1").status_code == 404
 
 
 def test_strangers_are_asked_to_sign_in(app: flask.Flask, stage: Stage) -> None:
@@ -218,22 +179,11 @@ def test_a_long_topic_is_read_page_by_page(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    "query",
-    [
-        "before=x",
-        "after=-1",
-        "around=99999999999999999999",
-        "before=²",
-        "before=",
-        "before=" + "9" * 5000,
-    ],
+    "query", ["before=x", "after=-1", "around=99999999999999999999", "before=²", "before=", "before=" + "9" * 5000]
 )
 def test_a_window_that_is_none_shows_the_end(stage: Stage, query: str) -> None:
     ids = filled(stage.topic_id, 3)
-    assert (
-        messages(stage.visitor(stage.alice).get(f"/topics/{stage.topic_id}?{query}"))
-        == ids
-    )
+    assert messages(stage.visitor(stage.alice).get(f"/topics/{stage.topic_id}?{query}")) == ids
 
 
 def test_the_page_costs_the_same_however_much_was_said(stage: Stage) -> None:
@@ -267,10 +217,7 @@ def test_what_was_said_since_is_asked_for_without_a_page(stage: Stage) -> None:
 
 def unread(visitor: Visitor, topic_id: int) -> str | None:
     """The count beside the topic in the navigation."""
-    item = re.search(
-        rf'(?s)<li id="nav-topic-{topic_id}">(.*?)</li>',
-        visitor.get("/shell?at=/").text,
-    )
+    item = re.search(rf'(?s)<li id="nav-topic-{topic_id}">(.*?)</li>', visitor.get("/shell?at=/").text)
     count = re.search(r'class="tally">([^<]+)<', item[1]) if item else None
     return count[1] if count else None
 
@@ -285,34 +232,17 @@ def test_opening_a_topic_marks_it_read_and_looking_again_does_not(stage: Stage) 
     assert unread(bob, stage.topic_id) is None
 
 
-def test_a_page_says_how_far_it_was_read_and_the_mark_never_moves_back(
-    stage: Stage,
-) -> None:
+def test_a_page_says_how_far_it_was_read_and_the_mark_never_moves_back(stage: Stage) -> None:
     bob = stage.visitor(stage.bob)
     first, second = (stage.post(text, stage.ada).message.id for text in ("one", "two"))
     bob.get("/topics")
-    assert (
-        bob.post(
-            f"/topics/{stage.topic_id}/read", last_message_id=str(first)
-        ).status_code
-        == 204
-    )
+    assert bob.post(f"/topics/{stage.topic_id}/read", last_message_id=str(first)).status_code == 204
     assert unread(bob, stage.topic_id) == "1"
-    assert (
-        bob.post(
-            f"/topics/{stage.topic_id}/read", last_message_id=str(second)
-        ).status_code
-        == 204
-    )
+    assert bob.post(f"/topics/{stage.topic_id}/read", last_message_id=str(second)).status_code == 204
     bob.post(f"/topics/{stage.topic_id}/read", last_message_id=str(first))
     assert unread(bob, stage.topic_id) is None
     for nonsense in ("soon", "", "9" * 5000):
-        assert (
-            bob.post(
-                f"/topics/{stage.topic_id}/read", last_message_id=nonsense
-            ).status_code
-            == 422
-        )
+        assert bob.post(f"/topics/{stage.topic_id}/read", last_message_id=nonsense).status_code == 422
 
 
 def test_what_is_not_said_yet_cannot_be_marked_read(stage: Stage) -> None:
@@ -352,26 +282,19 @@ def test_the_line_under_the_composer_knows_who_would_take_it(stage: Stage) -> No
         assert line is not None and said in line["html"], text
 
 
-def test_work_is_told_below_its_message_from_the_queue_to_the_answer(
-    stage: Stage,
-) -> None:
+def test_work_is_told_below_its_message_from_the_queue_to_the_answer(stage: Stage) -> None:
     stage.away()
     task = stage.post("Find out why").tasks[0].id
     alice = stage.visitor(stage.alice)
     path = f"/topics/{stage.topic_id}"
     waiting = words(alice.get(path))
-    assert (
-        "Waiting for scout" in waiting
-        and "scout is not connected. This goes out as soon as it is back." in waiting
-    )
+    assert "Waiting for scout" in waiting and "scout is not connected. This goes out as soon as it is back." in waiting
     token = stage.connect()
     working = words(alice.get(path))
     assert "scout is working" in working and "Waiting for scout" not in working
     stage.disconnect(token)
     dropped = alice.get(path)
-    assert "scout dropped" in words(dropped) and "If it is not back by" in words(
-        dropped
-    )
+    assert "scout dropped" in words(dropped) and "If it is not back by" in words(dropped)
     assert "this task is cancelled. Then one click runs it again." in words(dropped)
     assert 'stroke-dasharray="' in dropped.text and "s left" in words(dropped)
     stage.connect()
@@ -381,9 +304,7 @@ def test_work_is_told_below_its_message_from_the_queue_to_the_answer(
     stage.away()
 
 
-def test_work_of_an_agent_that_keeps_it_is_said_to_be_paused_and_until_when(
-    stage: Stage,
-) -> None:
+def test_work_of_an_agent_that_keeps_it_is_said_to_be_paused_and_until_when(stage: Stage) -> None:
     stage.away()
     token = stage.connect()
     task = stage.post("Find out why").tasks[0].id
@@ -391,24 +312,15 @@ def test_work_of_an_agent_that_keeps_it_is_said_to_be_paused_and_until_when(
         session.get_one(Agent, stage.scout_id).keep_seconds = 7200
     stage.disconnect(token)
     alice = stage.visitor(stage.alice)
-    assert "this task is paused and kept for 2 h." in words(
-        alice.get(f"/topics/{stage.topic_id}")
-    )
+    assert "this task is paused and kept for 2 h." in words(alice.get(f"/topics/{stage.topic_id}"))
     stage.grace_ends(token)
     page = words(alice.get(f"/topics/{stage.topic_id}"))
     assert "Paused until scout is back" in page
-    assert re.search(
-        r"It goes on when scout is back, and is cancelled in (1 h|2 h), at \d\d:\d\d if it is not.",
-        page,
-    )
-    assert "scout · Find out why" in words(alice.get("/tasks")) and "Paused" in words(
-        alice.get(f"/tasks/{task}")
-    )
+    assert re.search(r"It goes on when scout is back, and is cancelled in (1 h|2 h), at \d\d:\d\d if it is not.", page)
+    assert "scout · Find out why" in words(alice.get("/tasks")) and "Paused" in words(alice.get(f"/tasks/{task}"))
 
 
-def test_a_dropped_session_with_a_sibling_says_that_the_sibling_goes_on(
-    stage: Stage,
-) -> None:
+def test_a_dropped_session_with_a_sibling_says_that_the_sibling_goes_on(stage: Stage) -> None:
     stage.away()
     first = stage.connect()
     stage.post("Find out why")
@@ -425,22 +337,17 @@ def test_the_same_author_within_five_minutes_is_named_once(stage: Stage) -> None
     third = stage.post("three", stage.ada).message.id
     text = stage.visitor(stage.alice).get(f"/topics/{stage.topic_id}").text
     continued = {
-        id: "data-continued"
-        in re.findall(rf'<article id="message-{id}"[^>]*>', text)[0]
+        id: "data-continued" in re.findall(rf'<article id="message-{id}"[^>]*>', text)[0]
         for id in (first, second, third)
     }
     assert continued == {first: False, second: True, third: False}
     with transaction() as session:
-        session.get_one(Message, second).created_at = session.get_one(
-            Message, first
-        ).created_at.replace(year=2030)
+        session.get_one(Message, second).created_at = session.get_one(Message, first).created_at.replace(year=2030)
     text = stage.visitor(stage.alice).get(f"/topics/{stage.topic_id}").text
     assert "data-continued" not in text
 
 
-def test_what_agents_and_people_write_cannot_become_markup_of_ours(
-    stage: Stage,
-) -> None:
+def test_what_agents_and_people_write_cannot_become_markup_of_ours(stage: Stage) -> None:
     stage.post('<script>alert(1)</script> <img src=x onerror="y"> [l](javascript:z)')
     text = stage.visitor(stage.alice).get(f"/topics/{stage.topic_id}").text
     log = text[text.index('id="messages"') : text.index('id="new-below"')]
@@ -450,8 +357,5 @@ def test_what_agents_and_people_write_cannot_become_markup_of_ours(
 def test_the_page_names_who_may_read_and_what_the_agents_do(stage: Stage) -> None:
     stage.connect()
     page = words(stage.visitor(stage.alice).get(f"/topics/{stage.topic_id}"))
-    assert re.search(
-        r"In this topic \w\w Alice you \w\w Ada \w\w Bob may read \w\w scout live Work",
-        page,
-    ), page
+    assert re.search(r"In this topic \w\w Alice you \w\w Ada \w\w Bob may read \w\w scout live Work", page), page
     stage.away()

@@ -29,9 +29,7 @@ def test_the_newest_activity_stands_first(stage: Stage) -> None:
 
 def test_what_was_said_last_is_quoted_without_its_marks(stage: Stage) -> None:
     stage.post("**Now** `make` & `test`,\n\n- one\n- two")
-    assert "Alice: Now make & test, one two" in words(
-        stage.visitor(stage.alice).get("/topics")
-    )
+    assert "Alice: Now make & test, one two" in words(stage.visitor(stage.alice).get("/topics"))
 
 
 def test_the_list_goes_on_behind_its_last_row(stage: Stage) -> None:
@@ -44,18 +42,14 @@ def test_the_list_goes_on_behind_its_last_row(stage: Stage) -> None:
     further = re.search(r'href="(/topics\?before=[^"]+)">Older topics', first.text)
     assert further is not None and len(names(first.text)) == topics.PAGE
     second = ada.get(further[1])
-    assert len(names(second.text)) == 6 and not set(names(first.text)) & set(
-        names(second.text)
-    )
+    assert len(names(second.text)) == 6 and not set(names(first.text)) & set(names(second.text))
     assert "Older topics" not in words(second)
 
 
 def test_a_key_that_is_none_shows_the_beginning(stage: Stage) -> None:
     ada = stage.visitor(stage.ada)
     for key in ("x", "1-", "999999999999999999-1", "-1-1"):
-        assert names(ada.get(f"/topics?before={key}").text) in (["Release 2.4"], []), (
-            key
-        )
+        assert names(ada.get(f"/topics?before={key}").text) in (["Release 2.4"], []), key
 
 
 def test_the_list_costs_the_same_with_more_topics(stage: Stage) -> None:
@@ -70,9 +64,7 @@ def test_the_list_costs_the_same_with_more_topics(stage: Stage) -> None:
     assert len(many) == len(few), many
 
 
-def test_an_archived_topic_leaves_list_and_navigation_and_comes_back(
-    stage: Stage,
-) -> None:
+def test_an_archived_topic_leaves_list_and_navigation_and_comes_back(stage: Stage) -> None:
     alice = stage.visitor(stage.alice)
     alice.get(f"/topics/{stage.topic_id}/edit")
     put_away = alice.post(f"/topics/{stage.topic_id}/archive", archived="yes")
@@ -90,16 +82,11 @@ def test_a_new_topic_is_made_and_opened(stage: Stage) -> None:
     form = ada.get(f"/topics/new?creative={stage.docs_id}")
     assert f'<option value="{stage.docs_id}" selected>Docs</option>' in form.text
     made = ada.post(
-        "/topics/new",
-        name=" Fresh  start ",
-        creative_id=str(stage.docs_id),
-        primary_agent_id=str(stage.scout_id),
+        "/topics/new", name=" Fresh  start ", creative_id=str(stage.docs_id), primary_agent_id=str(stage.scout_id)
     )
     assert made.status_code == 303
     page = ada.get(made.location)
-    assert "Fresh start" in words(page) and "In Docs. Its agent is scout." in words(
-        page
-    )
+    assert "Fresh start" in words(page) and "In Docs. Its agent is scout." in words(page)
 
 
 def test_without_a_choice_a_new_topic_goes_to_the_inbox(stage: Stage) -> None:
@@ -113,41 +100,24 @@ def test_without_a_choice_a_new_topic_goes_to_the_inbox(stage: Stage) -> None:
 def test_a_refused_topic_keeps_what_was_chosen(stage: Stage) -> None:
     ada = stage.visitor(stage.ada)
     ada.get("/topics/new")
-    refused = ada.post(
-        "/topics/new", name="  ", creative_id=str(stage.docs_id), primary_agent_id=""
-    )
+    refused = ada.post("/topics/new", name="  ", creative_id=str(stage.docs_id), primary_agent_id="")
     assert refused.status_code == 422 and "Give a name." in words(refused)
     assert f'<option value="{stage.docs_id}" selected>' in refused.text
-    foreign = ada.post(
-        "/topics/new",
-        name="In my inbox",
-        creative_id="inbox",
-        primary_agent_id=str(stage.scout_id),
-    )
+    foreign = ada.post("/topics/new", name="In my inbox", creative_id="inbox", primary_agent_id=str(stage.scout_id))
     assert foreign.status_code == 422 and "may work here" in words(foreign)
 
 
-def test_a_topic_cannot_be_made_where_one_may_only_read_or_see_nothing(
-    stage: Stage,
-) -> None:
+def test_a_topic_cannot_be_made_where_one_may_only_read_or_see_nothing(stage: Stage) -> None:
     reader = newcomer(name="Rita")
     with transaction() as session:
-        session.get_one(Creative, stage.docs_id).share(
-            session, "read", user_id=reader.id
-        )
+        session.get_one(Creative, stage.docs_id).share(session, "read", user_id=reader.id)
     rita = stage.visitor(reader)
     rita.get("/topics/new")
-    assert (
-        rita.post("/topics/new", name="x", creative_id=str(stage.docs_id)).status_code
-        == 403
-    )
+    assert rita.post("/topics/new", name="x", creative_id=str(stage.docs_id)).status_code == 403
     mallory = stage.visitor(stage.mallory)
     mallory.get("/topics/new")
     refused = mallory.post("/topics/new", name="x", creative_id=str(stage.docs_id))
-    assert (
-        refused.status_code == 422
-        and "Choose one of the creatives in the list." in words(refused)
-    )
+    assert refused.status_code == 422 and "Choose one of the creatives in the list." in words(refused)
 
 
 def test_a_viewer_makes_no_topics(stage: Stage) -> None:
@@ -159,25 +129,17 @@ def test_a_viewer_makes_no_topics(stage: Stage) -> None:
 def test_a_topic_is_renamed_and_given_another_agent(stage: Stage) -> None:
     alice = stage.visitor(stage.alice)
     assert (
-        f'<option value="{stage.scout_id}" selected>scout</option>'
-        in alice.get(f"/topics/{stage.topic_id}/edit").text
+        f'<option value="{stage.scout_id}" selected>scout</option>' in alice.get(f"/topics/{stage.topic_id}/edit").text
     )
-    saved = alice.post(
-        f"/topics/{stage.topic_id}/edit", name="Release 3", primary_agent_id=""
-    )
+    saved = alice.post(f"/topics/{stage.topic_id}/edit", name="Release 3", primary_agent_id="")
     assert saved.location == f"/topics/{stage.topic_id}"
-    assert "Release 3 In Docs. It has no agent of its own." in words(
-        alice.get(saved.location)
-    )
+    assert "Release 3 In Docs. It has no agent of its own." in words(alice.get(saved.location))
 
 
 def test_a_refused_change_changes_nothing(stage: Stage) -> None:
     alice = stage.visitor(stage.alice)
     alice.get(f"/topics/{stage.topic_id}/edit")
-    for fields, why in (
-        ({"name": ""}, "Give a name."),
-        ({"name": "x", "primary_agent_id": "99999"}, "may work here"),
-    ):
+    for fields, why in (({"name": ""}, "Give a name."), ({"name": "x", "primary_agent_id": "99999"}, "may work here")):
         refused = alice.post(f"/topics/{stage.topic_id}/edit", **fields)
         assert refused.status_code == 422 and why in words(refused)
     with transaction() as session:

@@ -9,9 +9,7 @@ from tests.webapp.playground.scripted_hub import ScriptedHub
 from webapp.playground.agent import PlaygroundAgent
 from webapp.playground.cable_client import Timing
 
-QUICK = Timing(
-    welcome=5.0, silence=15.0, check=5.0, first_retry=0.02, last_retry=0.1, request=5.0
-)
+QUICK = Timing(welcome=5.0, silence=15.0, check=5.0, first_retry=0.02, last_retry=0.1, request=5.0)
 TOKEN = "sy_1_a+b/c=d"
 
 
@@ -29,14 +27,7 @@ def agent(hub: ScriptedHub) -> Iterator[Callable[..., PlaygroundAgent]]:
     made: list[PlaygroundAgent] = []
 
     def make(**wishes: Any) -> PlaygroundAgent:
-        wishes = {
-            "url": hub.url,
-            "token": TOKEN,
-            "name": "scout",
-            "session_id": "here",
-            "timing": QUICK,
-            **wishes,
-        }
+        wishes = {"url": hub.url, "token": TOKEN, "name": "scout", "session_id": "here", "timing": QUICK, **wishes}
         made.append(PlaygroundAgent(wishes.pop("url"), wishes.pop("token"), **wishes))
         return made[-1]
 

@@ -16,12 +16,7 @@ from typing import Any
 import simple_websocket
 
 DIALECT = "actioncable-v1-json"
-REGISTERED = {
-    "agent_id": 7,
-    "agent_name": "Claude Channel (scout)",
-    "topic_id": 11,
-    "topic_name": "Claude here",
-}
+REGISTERED = {"agent_id": 7, "agent_name": "Claude Channel (scout)", "topic_id": 11, "topic_name": "Claude here"}
 HANG_UP = 0  # in place of a status: the connection is closed without an answer
 
 
@@ -47,9 +42,7 @@ class ScriptedHub:
         self.protocol: str | None = DIALECT
         self.greeting: dict[str, Any] | None = {"type": "welcome"}
         self.verdict: str | None = "confirm_subscription"
-        self.answers: dict[str, deque[tuple[int, dict[str, Any]]]] = defaultdict(
-            deque
-        )  # by "POST /path"
+        self.answers: dict[str, deque[tuple[int, dict[str, Any]]]] = defaultdict(deque)  # by "POST /path"
         self.changed = threading.Condition(threading.RLock())
         self.socket: simple_websocket.Server | None = None
         self._ended = True  # the end of the newest socket stands in the story
@@ -60,12 +53,8 @@ class ScriptedHub:
             self.url = self.url.replace("http:", "https:")
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(certificate)
-            self._server.socket = context.wrap_socket(
-                self._server.socket, True, do_handshake_on_connect=False
-            )
-        threading.Thread(
-            target=self._server.serve_forever, args=(0.01,), daemon=True
-        ).start()
+            self._server.socket = context.wrap_socket(self._server.socket, True, do_handshake_on_connect=False)
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def send(self, frame: dict[str, Any] | str) -> None:
         """One frame to the newest socket."""
@@ -74,26 +63,16 @@ class ScriptedHub:
 
     def tell(self, message: Any, identifier: str | None = None) -> None:
         """A data frame on the newest subscription, or on another identifier."""
-        self.send(
-            {"identifier": identifier or self.identifiers[-1], "message": message}
-        )
+        self.send({"identifier": identifier or self.identifiers[-1], "message": message})
 
     @property
     def identifiers(self) -> list[str]:
         """Those of all subscribe commands, oldest first."""
-        return [
-            command["identifier"]
-            for command in self.commands
-            if command["command"] == "subscribe"
-        ]
+        return [command["identifier"] for command in self.commands if command["command"] == "subscribe"]
 
     def sent(self, route: str) -> list[Call]:
         """The calls to a route such as `POST /api/v1/agent/reply`, query left aside."""
-        return [
-            call
-            for call in self.calls
-            if f"{call.method} {call.path.partition('?')[0]}" == route
-        ]
+        return [call for call in self.calls if f"{call.method} {call.path.partition('?')[0]}" == route]
 
     def drop(self) -> None:
         """Close the newest socket without a goodbye."""
@@ -119,9 +98,7 @@ class ScriptedHub:
         self._server.shutdown()
         self._server.server_close()
 
-    def note(
-        self, entry: str, kept: list[Any] | None = None, thing: Any = None
-    ) -> None:
+    def note(self, entry: str, kept: list[Any] | None = None, thing: Any = None) -> None:
         """One line of the story, together with the thing to keep, so that who waits for one finds the other."""
         with self.changed:
             if kept is not None:
@@ -134,18 +111,12 @@ class ScriptedHub:
         headers = {name.lower(): value for name, value in handler.headers.items()}
         if handler.path.partition("?")[0].endswith("/cable"):
             self.note("handshake", self.handshakes, (handler.path, headers))
-            return (
-                self._refuse(handler)
-                if self.refuse_with
-                else self._serve(handler, headers)
-            )
+            return self._refuse(handler) if self.refuse_with else self._serve(handler, headers)
         length = int(headers.get("content-length", 0))
         body = json.loads(handler.rfile.read(length)) if length else None
         call = Call(handler.command, handler.path, headers, body)
         # A socket that ended before this call comes before it in the story, whichever thread is faster here.
-        self.wait_for(
-            lambda: self.socket is None or self.socket.connected or self._ended
-        )
+        self.wait_for(lambda: self.socket is None or self.socket.connected or self._ended)
         self.note(f"{call.method} {call.path}", self.calls, call)
         return self._answer(handler, call)
 
@@ -154,16 +125,9 @@ class ScriptedHub:
         handler.send_header("Content-Length", "0")
         handler.end_headers()
 
-    def _serve(
-        self, handler: http.server.BaseHTTPRequestHandler, headers: dict[str, str]
-    ) -> None:
-        environ = {
-            f"HTTP_{name.upper().replace('-', '_')}": value
-            for name, value in headers.items()
-        }
-        opened = simple_websocket.Server(
-            {**environ, "werkzeug.socket": handler.connection}, self.protocol
-        )
+    def _serve(self, handler: http.server.BaseHTTPRequestHandler, headers: dict[str, str]) -> None:
+        environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in headers.items()}
+        opened = simple_websocket.Server({**environ, "werkzeug.socket": handler.connection}, self.protocol)
         with self.changed:
             self.socket, self._ended = opened, False
         if self.greeting:
@@ -182,9 +146,7 @@ class ScriptedHub:
 
     def _answer(self, handler: http.server.BaseHTTPRequestHandler, call: Call) -> None:
         route = f"{call.method} {call.path.partition('?')[0]}"
-        status, body = (
-            self.answers[route].popleft() if self.answers[route] else _usual(call)
-        )
+        status, body = self.answers[route].popleft() if self.answers[route] else _usual(call)
         if status == HANG_UP:
             handler.close_connection = True
             return
@@ -196,9 +158,7 @@ class ScriptedHub:
             handler.wfile.write(data)
 
 
-def dispatch(
-    task_id: Any = 91, generation: Any = "first", content: str = "hello", **changes: Any
-) -> dict[str, Any]:
+def dispatch(task_id: Any = 91, generation: Any = "first", content: str = "hello", **changes: Any) -> dict[str, Any]:
     """A dispatch as a hub sends it; `changes` go to the message, those named topic_id or author_name to the comment."""
     comment = {
         "id": 400,
@@ -209,22 +169,13 @@ def dispatch(
         "creative_id": 5,
         "created_at": "2026-01-01T00:00:00Z",
     }
-    message = {
-        "type": "dispatch",
-        "agent_id": 7,
-        "task_id": task_id,
-        "execution_generation": generation,
-    }
+    message = {"type": "dispatch", "agent_id": 7, "task_id": task_id, "execution_generation": generation}
     return {**message, "session_topic": False, "comment": comment, **changes}
 
 
 def _usual(call: Call) -> tuple[int, dict[str, Any]]:
     if call.path.endswith("/register"):
-        return 200, {
-            **REGISTERED,
-            "session_id": call.body["session_id"],
-            "ws_url": "/cable",
-        }
+        return 200, {**REGISTERED, "session_id": call.body["session_id"], "ws_url": "/cable"}
     if call.method == "DELETE":
         return 204, {}
     return 201, {"comment_id": 501, "pending_approval_ids": []}

@@ -40,10 +40,7 @@ def test_a_date_is_no_sum() -> None:
 
 
 def test_it_repeats_what_it_does_not_understand_as_a_quote() -> None:
-    assert (
-        said("two\n# lines")
-        == "I heard 3 words from Ann:\n\n> two\n> # lines\n\nWrite `help` for more."
-    )
+    assert said("two\n# lines") == "I heard 3 words from Ann:\n\n> two\n> # lines\n\nWrite `help` for more."
 
 
 def test_an_echo_mentions_nobody() -> None:
@@ -71,9 +68,5 @@ def test_silence_and_crashes_are_on_demand() -> None:
 def test_a_script_is_said_in_turn_and_over_again() -> None:
     compose_next = composer(["one [[delay 50]]", "two"], delay=0.4)
     heard = [compose_next("2+2", "Ann") for _ in range(3)]
-    assert [(answer.text, answer.delay) for answer in heard] == [
-        ("one", 0.05),
-        ("two", 0.4),
-        ("one", 0.05),
-    ]
+    assert [(answer.text, answer.delay) for answer in heard] == [("one", 0.05), ("two", 0.4), ("one", 0.05)]
     assert compose_next("[[say this]]", "Ann").text == "this"

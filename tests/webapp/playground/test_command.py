@@ -21,22 +21,9 @@ def run(hub: ScriptedHub) -> Iterator[Run]:
     """Starts the command; the token comes by standard input unless the environment brings one."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(
-        *arguments: str, token: str = TOKEN, **environment: str
-    ) -> subprocess.Popen[str]:
-        command = [
-            sys.executable,
-            "-m",
-            "webapp.playground.agent",
-            "--url",
-            hub.url,
-            *arguments,
-        ]
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if name != "SWITCHYARD_TOKEN"
-        }
+    def start(*arguments: str, token: str = TOKEN, **environment: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "webapp.playground.agent", "--url", hub.url, *arguments]
+        kept = {name: value for name, value in os.environ.items() if name != "SWITCHYARD_TOKEN"}
         process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -58,12 +45,8 @@ def run(hub: ScriptedHub) -> Iterator[Run]:
         process.communicate()
 
 
-def test_the_id_is_alone_on_standard_output_and_the_rest_is_told(
-    hub: ScriptedHub, run: Run
-) -> None:
-    process = run(
-        "--token-stdin", "--name", "scout", "--session", "here", "--delay", "0"
-    )
+def test_the_id_is_alone_on_standard_output_and_the_rest_is_told(hub: ScriptedHub, run: Run) -> None:
+    process = run("--token-stdin", "--name", "scout", "--session", "here", "--delay", "0")
     assert process.stdout.readline() == "7\n"
     hub.tell(dispatch(91, "first", "hello\x1b[31m"))
     hub.wait_for(lambda: hub.sent("POST /api/v1/agent/reply"))
@@ -82,15 +65,10 @@ def test_the_id_is_alone_on_standard_output_and_the_rest_is_told(
         "disconnected: closed here",
         "left",
     ]
-    assert hub.story[-2:] == [
-        "closed 1000",
-        "DELETE /api/v1/agent/7?topic_id=11&session_id=here",
-    ]
+    assert hub.story[-2:] == ["closed 1000", "DELETE /api/v1/agent/7?topic_id=11&session_id=here"]
 
 
-def test_the_token_may_come_from_the_environment_and_is_never_shown(
-    hub: ScriptedHub, run: Run
-) -> None:
+def test_the_token_may_come_from_the_environment_and_is_never_shown(hub: ScriptedHub, run: Run) -> None:
     process = run(SWITCHYARD_TOKEN=TOKEN)
     assert process.stdout.readline() == "7\n"
     process.send_signal(signal.SIGINT)
@@ -100,43 +78,27 @@ def test_the_token_may_come_from_the_environment_and_is_never_shown(
     assert hub.calls[0].body["session_label"] == ROOT.name
 
 
-def test_the_session_is_the_same_at_every_start_in_a_folder(
-    hub: ScriptedHub, run: Run
-) -> None:
+def test_the_session_is_the_same_at_every_start_in_a_folder(hub: ScriptedHub, run: Run) -> None:
     for _ in range(2):
         process = run("--token-stdin")
         assert process.stdout.readline() == "7\n"
         process.kill()
-    first, second = (
-        call.body["session_id"] for call in hub.sent("POST /api/v1/agent/register")
-    )
+    first, second = (call.body["session_id"] for call in hub.sent("POST /api/v1/agent/register"))
     assert first == second
 
 
-def test_a_script_gives_the_answers(
-    hub: ScriptedHub, run: Run, tmp_path: pathlib.Path
-) -> None:
+def test_a_script_gives_the_answers(hub: ScriptedHub, run: Run, tmp_path: pathlib.Path) -> None:
     script = tmp_path / "answers.md"
     script.write_text("The **first** answer.\n---\nThe second.\n")
     process = run("--token-stdin", "--delay", "0", "--script", str(script))
     assert process.stdout.readline() == "7\n"
-    for task_id, text in (
-        (91, "The **first** answer."),
-        (92, "The second."),
-        (93, "The **first** answer."),
-    ):
+    for task_id, text in ((91, "The **first** answer."), (92, "The second."), (93, "The **first** answer.")):
         hub.tell(dispatch(task_id))
-        hub.wait_for(
-            lambda task_id=task_id: [
-                c for c in hub.calls if c.body and c.body.get("task_id") == task_id
-            ]
-        )
+        hub.wait_for(lambda task_id=task_id: [c for c in hub.calls if c.body and c.body.get("task_id") == task_id])
         assert hub.calls[-1].body["text"] == text
 
 
-def test_a_crash_kills_the_process_without_a_goodbye(
-    hub: ScriptedHub, run: Run
-) -> None:
+def test_a_crash_kills_the_process_without_a_goodbye(hub: ScriptedHub, run: Run) -> None:
     process = run("--token-stdin", "--delay", "0")
     assert process.stdout.readline() == "7\n"
     hub.tell(dispatch(content="[[crash]]"))
@@ -148,31 +110,13 @@ def test_a_crash_kills_the_process_without_a_goodbye(
     ("arguments", "code", "words"),
     [
         ([], 2, "no token: pipe one into --token-stdin or set SWITCHYARD_TOKEN"),
-        (
-            ["--token-stdin", "--delay", "soon"],
-            2,
-            "'soon' is no number of milliseconds",
-        ),
-        (
-            ["--token-stdin", "--script", "/nowhere.md"],
-            1,
-            "The script /nowhere.md cannot be read",
-        ),
-        (
-            ["--token-stdin", "--url", "ftp://hub"],
-            1,
-            "The URL needs http:// or https://",
-        ),
-        (
-            ["--token-stdin", "--url", "http://me:pw@hub"],
-            1,
-            "no user, query or fragment",
-        ),
+        (["--token-stdin", "--delay", "soon"], 2, "'soon' is no number of milliseconds"),
+        (["--token-stdin", "--script", "/nowhere.md"], 1, "The script /nowhere.md cannot be read"),
+        (["--token-stdin", "--url", "ftp://hub"], 1, "The URL needs http:// or https://"),
+        (["--token-stdin", "--url", "http://me:pw@hub"], 1, "no user, query or fragment"),
     ],
 )
-def test_what_is_wrong_is_said_in_a_sentence(
-    run: Run, arguments: list[str], code: int, words: str
-) -> None:
+def test_what_is_wrong_is_said_in_a_sentence(run: Run, arguments: list[str], code: int, words: str) -> None:
     process = run(*arguments)
     out, err = process.communicate(timeout=10)
     assert process.returncode == code
@@ -185,10 +129,7 @@ def test_a_token_with_blanks_in_it_is_refused_unshown(run: Run) -> None:
     process = run("--token-stdin", token="two words")
     _, err = process.communicate(timeout=10)
     assert process.returncode == 1
-    assert (
-        err
-        == "The token is empty or has blanks or odd characters in it. Paste it as it was shown.\n"
-    )
+    assert err == "The token is empty or has blanks or odd characters in it. Paste it as it was shown.\n"
 
 
 def test_a_hub_that_refuses_ends_the_command(hub: ScriptedHub, run: Run) -> None:

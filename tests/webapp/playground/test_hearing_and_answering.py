@@ -17,12 +17,8 @@ Make = Callable[..., PlaygroundAgent]
 REPLY = "POST /api/v1/agent/reply"
 
 
-def test_a_dispatch_is_answered_with_everything_the_hub_needs(
-    hub: ScriptedHub, agent: Make
-) -> None:
-    started = agent(
-        compose=lambda content, author: Answer(f"{author} said {content}", 0)
-    )
+def test_a_dispatch_is_answered_with_everything_the_hub_needs(hub: ScriptedHub, agent: Make) -> None:
+    started = agent(compose=lambda content, author: Answer(f"{author} said {content}", 0))
     started.start()
     hub.tell(dispatch(91, "b2f1", "ping"))
     started.wait_for(lambda: started.seen.outcome(91) == 201)
@@ -33,14 +29,10 @@ def test_a_dispatch_is_answered_with_everything_the_hub_needs(
         "execution_generation": "b2f1",
         "pending_approval_ids": [],
     }
-    assert [
-        (each.task_id, each.author, each.content) for each in started.dispatches
-    ] == [(91, "Ann", "ping")]
+    assert [(each.task_id, each.author, each.content) for each in started.dispatches] == [(91, "Ann", "ping")]
 
 
-def test_the_same_attempt_is_answered_once_and_a_new_one_again(
-    hub: ScriptedHub, agent: Make
-) -> None:
+def test_the_same_attempt_is_answered_once_and_a_new_one_again(hub: ScriptedHub, agent: Make) -> None:
     started = agent()
     started.start()
     hub.tell(dispatch(91, "first"))
@@ -49,17 +41,12 @@ def test_the_same_attempt_is_answered_once_and_a_new_one_again(
     hub.tell(dispatch(92, "first"))
     for attempt in ((91, "first"), (91, "second"), (92, "first")):
         started.wait_for(lambda attempt=attempt: started.seen.outcome(*attempt) == 201)
-    answered = [
-        (call.body["task_id"], call.body["execution_generation"])
-        for call in hub.sent(REPLY)
-    ]
+    answered = [(call.body["task_id"], call.body["execution_generation"]) for call in hub.sent(REPLY)]
     assert sorted(answered) == [(91, "first"), (91, "second"), (92, "first")]
     assert len(started.dispatches) == 4
 
 
-def test_a_new_process_answers_an_attempt_it_does_not_remember(
-    hub: ScriptedHub, agent: Make
-) -> None:
+def test_a_new_process_answers_an_attempt_it_does_not_remember(hub: ScriptedHub, agent: Make) -> None:
     started = agent()
     started.start()
     hub.tell(dispatch(91, "first", "[[silent]]"))
@@ -84,17 +71,12 @@ UNUSABLE: list[tuple[Any, str]] = [
     (dispatch(session_topic=True), "topic 22 belongs to another session"),
     ({"type": "rumour"}, "type 'rumour' is not known here"),
     ("a string", "a frame whose message is no object"),
-    (
-        {"type": "permission_decision", "request_id": "abcde", "behavior": "allow"},
-        "a decision nobody here waits for",
-    ),
+    ({"type": "permission_decision", "request_id": "abcde", "behavior": "allow"}, "a decision nobody here waits for"),
 ]
 
 
 @pytest.mark.parametrize(("message", "why"), UNUSABLE)
-def test_what_a_real_plugin_drops_is_ignored_with_a_line(
-    hub: ScriptedHub, agent: Make, message: Any, why: str
-) -> None:
+def test_what_a_real_plugin_drops_is_ignored_with_a_line(hub: ScriptedHub, agent: Make, message: Any, why: str) -> None:
     lines: list[str] = []
     started = agent(tell=lines.append)
     started.start()
@@ -103,25 +85,18 @@ def test_what_a_real_plugin_drops_is_ignored_with_a_line(
     assert started.dispatches == []
 
 
-def test_a_dispatch_into_the_own_session_topic_is_taken(
-    hub: ScriptedHub, agent: Make
-) -> None:
+def test_a_dispatch_into_the_own_session_topic_is_taken(hub: ScriptedHub, agent: Make) -> None:
     started = agent()
     started.start()
     hub.tell(dispatch(topic_id=11, session_topic=True))
     started.wait_for(lambda: started.seen.outcome(91) == 201)
 
 
-def test_an_identifier_that_differs_in_a_byte_is_another_one(
-    hub: ScriptedHub, agent: Make
-) -> None:
+def test_an_identifier_that_differs_in_a_byte_is_another_one(hub: ScriptedHub, agent: Make) -> None:
     started = agent(automatic=False)
     started.start()
     known = json.loads(hub.identifiers[0])
-    for other in (
-        json.dumps(known),
-        json.dumps(dict(reversed(known.items())), separators=(",", ":")),
-    ):
+    for other in (json.dumps(known), json.dumps(dict(reversed(known.items())), separators=(",", ":"))):
         hub.tell(dispatch(91), identifier=other)
     hub.tell(dispatch(92))
     started.wait_for(lambda: started.dispatches)
@@ -129,12 +104,8 @@ def test_an_identifier_that_differs_in_a_byte_is_another_one(
     assert list(started.seen.ignored) == ["a frame for another identifier"] * 2
 
 
-@pytest.mark.parametrize(
-    "garbage", ["not json", "[]", "5", '{"type":"?"}', "[" * 100_000]
-)
-def test_garbage_does_not_cost_the_connection(
-    hub: ScriptedHub, agent: Make, garbage: str
-) -> None:
+@pytest.mark.parametrize("garbage", ["not json", "[]", "5", '{"type":"?"}', "[" * 100_000])
+def test_garbage_does_not_cost_the_connection(hub: ScriptedHub, agent: Make, garbage: str) -> None:
     started = agent()
     started.start()
     hub.send(garbage)
@@ -144,9 +115,7 @@ def test_garbage_does_not_cost_the_connection(
     assert len(started.seen.ignored) == 1
 
 
-def test_a_dispatch_without_a_task_is_seen_and_not_answered(
-    hub: ScriptedHub, agent: Make
-) -> None:
+def test_a_dispatch_without_a_task_is_seen_and_not_answered(hub: ScriptedHub, agent: Make) -> None:
     lines: list[str] = []
     started = agent(tell=lines.append)
     started.start()
@@ -155,14 +124,10 @@ def test_a_dispatch_without_a_task_is_seen_and_not_answered(
     assert started.dispatches[0].task_id is None
 
 
-def test_an_answer_is_sent_again_until_the_hub_takes_it(
-    hub: ScriptedHub, agent: Make
-) -> None:
+def test_an_answer_is_sent_again_until_the_hub_takes_it(hub: ScriptedHub, agent: Make) -> None:
     started = agent()
     started.start()
-    hub.answers[REPLY].extend(
-        [(500, {}), (503, {"error": "away"}), (HANG_UP, {}), (429, {}), (201, {})]
-    )
+    hub.answers[REPLY].extend([(500, {}), (503, {"error": "away"}), (HANG_UP, {}), (429, {}), (201, {})])
     hub.tell(dispatch())
     started.wait_for(lambda: started.seen.outcome(91) == 201)
     assert len(hub.sent(REPLY)) == 5
@@ -170,9 +135,7 @@ def test_an_answer_is_sent_again_until_the_hub_takes_it(
     assert started.seen.counts["lost"] == 0
 
 
-def test_an_answer_that_gets_no_response_in_time_is_sent_again(
-    hub: ScriptedHub, agent: Make
-) -> None:
+def test_an_answer_that_gets_no_response_in_time_is_sent_again(hub: ScriptedHub, agent: Make) -> None:
     started = agent(timing=dataclasses.replace(QUICK, request=0.2))
     started.start()
     stuck = threading.Event()
@@ -184,9 +147,7 @@ def test_an_answer_that_gets_no_response_in_time_is_sent_again(
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 409, 422])
-def test_a_refused_answer_is_not_sent_again(
-    hub: ScriptedHub, agent: Make, status: int
-) -> None:
+def test_a_refused_answer_is_not_sent_again(hub: ScriptedHub, agent: Make, status: int) -> None:
     lines: list[str] = []
     started = agent(tell=lines.append)
     started.start()
@@ -199,9 +160,7 @@ def test_a_refused_answer_is_not_sent_again(
     assert any("No longer yours." in line for line in lines)
 
 
-def test_an_answer_under_way_survives_a_lost_socket(
-    hub: ScriptedHub, agent: Make
-) -> None:
+def test_an_answer_under_way_survives_a_lost_socket(hub: ScriptedHub, agent: Make) -> None:
     thinking = threading.Event()
 
     def think(content: str, author: str) -> Answer:
@@ -227,9 +186,7 @@ def test_nothing_is_answered_after_a_stop(hub: ScriptedHub, agent: Make) -> None
     assert hub.sent(REPLY) == []
 
 
-def test_a_crash_on_demand_leaves_no_goodbye_and_no_answer(
-    hub: ScriptedHub, agent: Make
-) -> None:
+def test_a_crash_on_demand_leaves_no_goodbye_and_no_answer(hub: ScriptedHub, agent: Make) -> None:
     started = agent()
     started.start()
     hub.tell(dispatch(content="now [[crash]]"))
@@ -239,9 +196,7 @@ def test_a_crash_on_demand_leaves_no_goodbye_and_no_answer(
     assert not any(line.startswith("DELETE") for line in hub.story)
 
 
-def test_answering_by_hand_is_one_call_with_its_status(
-    hub: ScriptedHub, agent: Make
-) -> None:
+def test_answering_by_hand_is_one_call_with_its_status(hub: ScriptedHub, agent: Make) -> None:
     started = agent(automatic=False)
     started.start()
     hub.tell(dispatch(91, "first", topic_id=33))
@@ -254,9 +209,7 @@ def test_answering_by_hand_is_one_call_with_its_status(
     assert hub.sent(REPLY)[1].body["topic_id"] == 44
 
 
-def test_open_prompts_are_asked_for_again_after_every_confirmation(
-    hub: ScriptedHub, agent: Make
-) -> None:
+def test_open_prompts_are_asked_for_again_after_every_confirmation(hub: ScriptedHub, agent: Make) -> None:
     started = agent()
     started.start()
     assert not any(command["command"] == "message" for command in hub.commands)
@@ -265,26 +218,9 @@ def test_open_prompts_are_asked_for_again_after_every_confirmation(
     hub.wait_for(lambda: hub.story[-1] == "message")
     command = hub.commands[-1]
     assert command["identifier"] == hub.identifiers[0]
-    assert json.loads(command["data"]) == {
-        "action": "replay_permissions",
-        "request_ids": ["abcde"],
-    }
-    hub.tell(
-        {
-            "type": "permission_decision",
-            "request_id": "abcde",
-            "behavior": "perhaps",
-            "agent_id": 7,
-        }
-    )
-    hub.tell(
-        {
-            "type": "permission_decision",
-            "request_id": "abcde",
-            "behavior": "deny",
-            "agent_id": 7,
-        }
-    )
+    assert json.loads(command["data"]) == {"action": "replay_permissions", "request_ids": ["abcde"]}
+    hub.tell({"type": "permission_decision", "request_id": "abcde", "behavior": "perhaps", "agent_id": 7})
+    hub.tell({"type": "permission_decision", "request_id": "abcde", "behavior": "deny", "agent_id": 7})
     started.wait_for(lambda: started.seen.counts["decision"])
     assert [decision["behavior"] for decision in started.hearing.decisions] == ["deny"]
     assert started.hearing.open_prompts == []

@@ -33,18 +33,11 @@ def certificate(tmp_path: pathlib.Path) -> pathlib.Path:
         .serial_number(1)
         .not_valid_before(today - datetime.timedelta(days=1))
         .not_valid_after(today + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-            ),
-            False,
-        )
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     path = tmp_path / "hub.pem"
     path.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
@@ -60,10 +53,7 @@ def hub(certificate: pathlib.Path) -> Iterator[ScriptedHub]:
 
 
 def test_a_trusted_hub_is_spoken_to(
-    hub: ScriptedHub,
-    agent: Make,
-    certificate: pathlib.Path,
-    monkeypatch: pytest.MonkeyPatch,
+    hub: ScriptedHub, agent: Make, certificate: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     started = agent()
@@ -77,17 +67,11 @@ def test_a_trusted_hub_is_spoken_to(
     assert not started.subscribed
 
 
-def test_a_hub_with_an_unknown_certificate_never_sees_the_token(
-    hub: ScriptedHub, agent: Make
-) -> None:
+def test_a_hub_with_an_unknown_certificate_never_sees_the_token(hub: ScriptedHub, agent: Make) -> None:
     with pytest.raises(PlaygroundError, match="certificate is not trusted"):
         agent().start()
     assert hub.story == []
 
 
-def test_tls_is_what_the_fixture_serves(
-    hub: ScriptedHub, certificate: pathlib.Path
-) -> None:
-    assert (
-        ssl.get_server_certificate(("127.0.0.1", hub.port)) in certificate.read_text()
-    )
+def test_tls_is_what_the_fixture_serves(hub: ScriptedHub, certificate: pathlib.Path) -> None:
+    assert ssl.get_server_certificate(("127.0.0.1", hub.port)) in certificate.read_text()
