@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -18,6 +19,7 @@ SHARED = (
     "webapp.config",
     "webapp.errors",
     "webapp.fragments",
+    "webapp.gateway_logs",
     "webapp.headers",
     "webapp.hub",
     "webapp.metrics",
@@ -156,6 +158,11 @@ def test_the_playground_imports_nothing_of_ours() -> None:
         if within(what, "models", "jobs", "webapp") and not within(what, "webapp.playground")
     ]
     assert found == []
+
+
+def test_the_relay_runs_without_us_and_without_packages() -> None:
+    [(_, tree)] = sources("webapp.gateways.relay")
+    assert {what.split(".")[0] for what in imports(tree)} <= sys.stdlib_module_names
 
 
 def test_the_command_line_patches_nothing() -> None:
