@@ -1,4 +1,4 @@
-"""Where the output of the gateways that we start is kept, and how its end is read. Written by `webapp.gateways.relay`."""
+"""Where the output of the gateways that we start is kept (by their relays), and how its end is read."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -48,7 +48,9 @@ def look(port: int) -> Holder | None:
     """The same, in this thread."""
     unnamed = None
     for found in psutil.net_connections("tcp"):
-        if found.status != psutil.CONN_LISTEN or found.laddr.port != port or found.laddr.ip not in HERE:
+        if found.status != psutil.CONN_LISTEN or not found.laddr:
+            continue
+        if found.laddr.port != port or found.laddr.ip not in HERE:
             continue
         if found.pid is not None:
             return _named(found.pid)

@@ -120,8 +120,8 @@ class LocalProcess:
     def family(self, ours: Callable[[psutil.Process], bool] = lambda _: False) -> list[psutil.Process]:
         """The process, what descends from it, and what is in the session or group that it leads.
 
-        While any of its group lives, the system gives its pid to nobody. Once it is gone itself, a later leader may have
-        had that pid and gone too: then `ours` must prove each of them.
+        While any of its group lives, the system gives its pid to nobody. Once it is gone itself, a later leader may
+        have had that pid and gone too: then `ours` must prove each of them.
         """
         leader = self.identity.process()
         found: dict[int, psutil.Process] = {}

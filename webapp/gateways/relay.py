@@ -29,7 +29,7 @@ PATTERNS = rb"""(?i)(bearer\s+|(?:token|password|secret|api_?key)["']?=["']?)[^\
 
 
 class Lines:
-    """Cuts a stream into lines that may be kept: without control signs, without secrets, none longer than LINE_BYTES."""
+    """Cuts a stream into lines that may be kept: no control signs, no secrets, none longer than LINE_BYTES."""
 
     def __init__(self, secrets: Iterable[str], clock: Callable[[], float] = time.time) -> None:
         found = sorted({part.encode() for secret in secrets for part in secret.splitlines() if part}, key=len)

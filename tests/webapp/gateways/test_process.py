@@ -28,7 +28,7 @@ CHATTY = """
 STUBBORN = """
     import os, signal, subprocess, sys, time
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    child = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('child', flush=True); time.sleep(600)"
+    child = "import signal, time; signal.signal(15, signal.SIG_IGN); print('child', flush=True); time.sleep(600)"
     subprocess.Popen([sys.executable, "-c", child])
     print("stubborn", flush=True)
     time.sleep(600)

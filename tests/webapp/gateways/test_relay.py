@@ -1,5 +1,6 @@
 """The relay between a gateway and its log: nothing secret comes through, nothing grows, and it ends with its pipe."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -60,7 +61,7 @@ def test_each_line_has_its_time_and_no_secret() -> None:
 def test_a_secret_is_found_wherever_the_stream_is_cut(cuts: list[int], before: int) -> None:
     text = ("x" * before + SECRET + "-" + SECRET[:20] + "\n" + SECRET).encode()
     edges = [0, *sorted(before + cut for cut in cuts), len(text)]
-    shown = through([text[one:two] for one, two in zip(edges, edges[1:], strict=False)], SECRET)
+    shown = through([text[one:two] for one, two in itertools.pairwise(edges)], SECRET)
     assert SECRET not in shown
     assert all(len(line.encode()) <= LINE_BYTES + 16 for line in shown.splitlines())
 
