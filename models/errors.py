@@ -105,6 +105,23 @@ class UrlRefused(Refusal):
     code = "url_refused"
 
 
+class KeyDiffers(Refusal):
+    """A gateway uses this address with another token."""
+
+    code = "key_differs"
+
+
+class GatewayRefused(Refusal):
+    """The gateway could not be connected to."""
+
+    code = "unreachable"
+
+    def __init__(self, code: str, sentence: str | None = None) -> None:
+        """`code`: token_refused, pairing_required, protocol_mismatch, url_refused, unreachable ..."""
+        super().__init__(sentence)
+        self.code = code
+
+
 class RateLimited(Refusal):
     """Too many tries."""
 
