@@ -162,6 +162,8 @@ def _step(event: Event, usual: str) -> ChatEvent | None:
     params = mapping(event.payload)
     message = params.get("message")
     inner = mapping(message)
+    if "state" in inner:  # a whole step of today's in place of the message
+        return chat.chat_event(Event("chat", inner, event.seq))
     state = params.get("state", usual)
     text = message if isinstance(message, str) else said_text(message)
     if text is None:

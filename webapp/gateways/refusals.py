@@ -154,6 +154,18 @@ def unreachable(text: str, *, fatal: bool = False, details: Mapping[str, Any] | 
     return Refused("unreachable", text, "Check the URL, and that the gateway is running.", details, fatal=fatal)
 
 
+def other_protocol() -> Refused:
+    """The gateway greets in a way this hub does not know."""
+    code, text, fix = FINAL["PROTOCOL_MISMATCH"]
+    return Refused(code, text, fix, fatal=True)
+
+
+def without_scopes(scopes: tuple[str, ...]) -> Refused:
+    """The gateway greets us and lets us do nothing."""
+    text = f"The gateway greets this hub but grants it nothing: {', '.join(scopes)} are missing."
+    return Refused("scopes", text, SCOPES_FIX, {"missing": list(scopes)}, SLOW_RETRY)
+
+
 def may_try_device_token(error: GatewayError) -> bool:
     """Whether the gateway would take the device token where it refused the shared one."""
     wrong = error.details.get("code") == "AUTH_TOKEN_MISMATCH"

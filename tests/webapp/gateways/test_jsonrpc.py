@@ -62,6 +62,12 @@ def test_a_received_message_is_a_final_step_of_its_run() -> None:
     assert step is not None and step.text == "hi"
 
 
+def test_a_received_message_may_be_a_whole_step() -> None:
+    step = {"runId": "r", "sessionKey": "k", "state": "delta", "deltaText": "a", "message": {"content": "a"}}
+    found = jsonrpc.chat_event(Event("chat.message_received", {"message": step}))
+    assert found == frames.chat_event(Event("chat", step))
+
+
 def test_an_error_that_names_its_run_ends_it() -> None:
     step = jsonrpc.chat_event(Event("error", {"runId": "r", "sessionKey": "k", "message": "the model is away"}))
     assert step is not None

@@ -1,0 +1,261 @@
+"""One RFC 6455 socket out: websocket-client, with a bound on all that a stranger may make us hold, and fair to others.
+
+What the library sees as its socket is a `Tap`: it reads in large pieces and counts. Frames are measured before their
+bytes are taken.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+import websocket
+from gevent.lock import BoundedSemaphore
+from websocket import ABNF
+from websocket._abnf import continuous_frame, frame_buffer
+
+READ_BYTES = 64 * 1024
+GOODBYE_SECONDS = 1.0
+TURN_SECONDS = 0.005  # of the processor, before others get theirs
+LONG_SECONDS = 0.05
+LEAST_PAUSE, MOST_PAUSE = 0.0005, 0.1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one gateway may send: bytes in a message, and what is too much within `flood_seconds`. And how long it may
+    leave unread what we send.
+
+    A gateway that we kept waiting sends up to 50 MiB at once; a busy one some hundred frames a second.
+    """
+
+    message_bytes: int = 25 * 1024 * 1024
+    upgrade_bytes: int = 64 * 1024
+    send_seconds: float = 10.0
+    flood_seconds: float = 10.0
+    flood_frames: int = 50_000
+    flood_bytes: int = 256 * 1024 * 1024
+
+
+class Ended(Exception):
+    """The socket is over; `code` is the close code that came, or that we sent, None without any."""
+
+    def __init__(self, reason: str, code: int | None = None, *, heard: bool = False) -> None:
+        """`heard`: the gateway said goodbye by itself."""
+        super().__init__(reason)
+        self.reason, self.code, self.heard = reason, code, heard
+
+
+class NotSwitched(Exception):
+    """The upgrade was answered with an ordinary HTTP status."""
+
+    def __init__(self, status: int, message: str = "", retry_after: float | None = None) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status, self.message, self.retry_after = status, message, retry_after
+
+
+class WebSocket:
+    """The constructor shakes hands; then `receive` until it raises Ended, `send`, `ping`, `close`."""
+
+    def __init__(self, sock: Any, url: str, host: str, headers: Sequence[str], limits: Limits) -> None:
+        """`sock` is connected, with TLS if needed. Raises NotSwitched, or Ended. The caller sets the deadline."""
+        self._tap, self._limits = Tap(sock, limits), limits
+        self._ws = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
+        # The library's own lock is a thread's: it would stop every greenlet of a process that is not patched.
+        self._ws.lock = BoundedSemaphore(1)
+        self.pong: bytes | None = None  # what the last pong carried
+        self._since = time.perf_counter()
+        try:
+            self._shake_hands(url, host, headers)
+        except BaseException:
+            self.cut()
+            raise
+        self._tap.shaking = False
+        self._ws.frame_buffer = Frames(self._tap, limits)
+        self._ws.cont_frame = Joined(False, True)
+
+    def _shake_hands(self, url: str, host: str, headers: Sequence[str]) -> None:
+        try:
+            self._ws.connect(
+                url,
+                socket=self._tap,
+                host=host,
+                header=list(headers),
+                suppress_origin=True,
+                redirect_limit=0,
+                timeout=None,
+            )
+        except websocket.WebSocketBadStatusException as answer:
+            named = answer.resp_headers or {}
+            after = str(named.get("retry-after", ""))
+            body = (answer.resp_body or b"")[:300].decode("utf-8", "replace")
+            seconds = float(after) if after.isdigit() and len(after) < 5 else None
+            raise NotSwitched(answer.status_code, body, seconds) from None
+        except Ended:
+            raise
+        except Exception as error:  # the library trusts what it reads here more than we do
+            status = self._ws.getstatus()
+            if status is not None and status != 101:
+                raise NotSwitched(status) from None
+            raise Ended(f"no WebSocket handshake ({type(error).__name__})") from None
+        if self._ws.getstatus() != 101:
+            raise NotSwitched(self._ws.getstatus() or 0)
+
+    def receive(self) -> bytes | None:
+        """The next text message; None for any other sign of life. Raises Ended."""
+        self._yield_fairly()
+        try:
+            opcode, data = self._ws.recv_data(control_frame=True)
+        except Ended:
+            raise
+        except websocket.WebSocketConnectionClosedException:
+            raise Ended("the connection broke off") from None
+        except (websocket.WebSocketException, OSError, ValueError) as error:
+            raise Ended(f"the connection broke off ({type(error).__name__})") from None
+        if opcode == ABNF.OPCODE_CLOSE:
+            code = int.from_bytes(data[:2]) if len(data) > 1 else None
+            raise Ended(data[2:].decode("utf-8", "replace") or "closed by the gateway", code, heard=True)
+        if opcode == ABNF.OPCODE_PONG:
+            self.pong = bytes(data)
+        return bytes(data) if opcode == ABNF.OPCODE_TEXT else None
+
+    def send(self, text: str) -> None:
+        """One text message. Raises Ended when it cannot be written whole in time: half a frame ends the socket."""
+        self._written(lambda: self._ws.send(text), self._limits.send_seconds)
+
+    def ping(self, payload: bytes) -> None:
+        """A ping, whose pong carries the same payload."""
+        self._written(lambda: self._ws.ping(payload), self._limits.send_seconds)
+
+    def close(self, code: int, reason: str) -> None:
+        """Says goodbye if the gateway still reads, and ends."""
+        with suppress(Ended):
+            said = code.to_bytes(2, "big") + reason.encode()[:120]
+            self._written(lambda: self._ws.send(said, ABNF.OPCODE_CLOSE), GOODBYE_SECONDS)
+        self.cut()
+
+    def cut(self) -> None:
+        """Ends without a word; whoever waits in `receive` hears of it."""
+        self._tap.close()
+
+    def _written(self, write: Any, seconds: float) -> None:
+        limit = gevent.Timeout(seconds)
+        try:
+            with limit:
+                write()
+        except gevent.Timeout as reached:
+            if reached is not limit:
+                raise
+            self.cut()
+            raise Ended("the gateway does not read what it is sent") from None
+        except (websocket.WebSocketException, OSError, ValueError) as error:
+            raise Ended(f"the connection broke off ({type(error).__name__})") from None
+
+    def _yield_fairly(self) -> None:
+        """A gateway that never stops must not stop the others: each turn is short, and a long one is paid for."""
+        took = time.perf_counter() - self._since - self._tap.waited
+        if took > TURN_SECONDS:
+            # Not 0: gevent runs fifty callbacks before it looks at timers and sockets again.
+            gevent.sleep(min(took, MOST_PAUSE) if took > LONG_SECONDS else LEAST_PAUSE)
+            self._since, self._tap.waited = time.perf_counter(), 0.0
+
+
+class Tap:
+    """What websocket-client takes for its socket: buffered reads, counted within a window."""
+
+    def __init__(self, sock: Any, limits: Limits) -> None:
+        self._sock, self._limits = sock, limits
+        self._have, self._at = b"", 0
+        self.shaking = True
+        self.waited = 0.0  # seconds spent waiting for bytes since somebody set it to 0
+        self._window, self._bytes, self._frames = time.monotonic(), 0, 0
+
+    def recv(self, size: int) -> bytes:
+        """At most `size` bytes, at least one; empty at the end."""
+        if self._at >= len(self._have):
+            before = time.perf_counter()
+            self._have, self._at = self._sock.recv(READ_BYTES), 0
+            self.waited += time.perf_counter() - before
+            self._counted(len(self._have), 0)
+        piece = self._have[self._at : self._at + size]
+        self._at += len(piece)
+        return piece
+
+    def frame(self) -> None:
+        """One more frame has begun."""
+        self._counted(0, 1)
+
+    def _counted(self, size: int, frames: int) -> None:
+        limits, now = self._limits, time.monotonic()
+        if now - self._window > limits.flood_seconds:
+            self._window, self._bytes, self._frames = now, 0, 0
+        self._bytes += size
+        self._frames += frames
+        if self.shaking and self._bytes > limits.upgrade_bytes:
+            raise Ended("the answer to the upgrade is endless")
+        if self._bytes > limits.flood_bytes or self._frames > limits.flood_frames:
+            raise Ended("the gateway sends more than this hub takes in", 1008)
+
+    def send(self, data: bytes) -> int:
+        """How many bytes the kernel took."""
+        return int(self._sock.send(data))
+
+    def gettimeout(self) -> float | None:
+        """Never 0: the library would read without waiting."""
+        return None
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Deadlines are the caller's."""
+
+    def fileno(self) -> int:
+        """The descriptor."""
+        return int(self._sock.fileno())
+
+    def shutdown(self, how: int) -> None:
+        """Ends one or both ways."""
+        self._sock.shutdown(how)
+
+    def close(self) -> None:
+        """Gives the descriptor back; a greenlet that waits for it is woken with an error."""
+        with suppress(OSError):
+            self._sock.close()
+
+
+class Frames(frame_buffer):
+    """The library's reader of frames, which refuses one that is too large before it takes its bytes."""
+
+    def __init__(self, tap: Tap, limits: Limits) -> None:
+        super().__init__(self._more, True)
+        self._tap, self._most = tap, limits.message_bytes
+        self._so_far = 0  # bytes of the fragments before this one
+
+    def _more(self, size: int) -> bytes:
+        piece = self._tap.recv(size)
+        if not piece:
+            raise Ended("the connection broke off")
+        return piece
+
+    def recv_length(self) -> None:
+        """The length of the frame under way, checked."""
+        super().recv_length()
+        self._tap.frame()
+        fin, _, _, _, opcode, *_ = self.header or (1, 0, 0, 0, ABNF.OPCODE_CLOSE)
+        length = self.length or 0
+        if opcode >= ABNF.OPCODE_CLOSE:
+            return
+        so_far = self._so_far if opcode == ABNF.OPCODE_CONT else 0
+        if so_far + length > self._most:
+            raise Ended(f"a message of more than {self._most // (1024 * 1024)} MiB", 1009)
+        self._so_far = 0 if fin else so_far + length
+
+
+class Joined(continuous_frame):
+    """The library's joiner of fragments, in time that grows with their bytes and not with its square."""
+
+    def add(self, frame: ABNF) -> None:
+        """One more fragment, or a whole message."""
+        super().add(frame)
+        if self.cont_data is not None and not frame.fin and isinstance(self.cont_data[1], bytes):
+            self.cont_data[1] = bytearray(self.cont_data[1])
