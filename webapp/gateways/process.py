@@ -72,9 +72,14 @@ class Exit:
 class LocalProcess:
     """A gateway's process: our child, or one that was found (`child` None), whose exit code nobody can learn."""
 
-    def __init__(self, identity: Identity, child: "subprocess.Popen[bytes] | None" = None) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        child: "subprocess.Popen[bytes] | None" = None,
+        relay: "subprocess.Popen[bytes] | None" = None,
+    ) -> None:
         self.identity = identity
-        self.child = child
+        self.child, self.relay = child, relay
 
     @property
     def pid(self) -> int:
@@ -102,6 +107,12 @@ class LocalProcess:
         if self.child is not None:
             self.child.wait()
         return True
+
+    def wait_for_output(self, seconds: float) -> None:
+        """Until all it said is in its log, at most so long: whoever it left behind may still hold the pipe."""
+        if self.relay is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.relay.wait(seconds)
 
     def _wait_a_while(self, seconds: float) -> None:
         """Until it ends, or so long."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 from gevent import subprocess
 
+from webapp import gateway_logs
 from webapp.gateways import relay
 from webapp.gateways.process import Identity, LocalProcess
 
@@ -33,7 +34,8 @@ class Launch:
     port: int
     token: str | None = field(repr=False)
     env: Mapping[str, str] = field(repr=False)
-    logs: Path
+    data_dir: Path
+    gateway_id: int
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Its whole environment: a few of our variables, its own, its port and its token."""
@@ -59,10 +61,11 @@ class Launch:
     def started(self, environ: Mapping[str, str] = os.environ) -> LocalProcess:
         """Starts it. Raises CommandMissing when there is no such program, or it may not be run."""
         program = _program(self.command, self.environment(environ).get("PATH"))
-        self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        logs = gateway_logs.folder(self.data_dir, self.gateway_id)
+        logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         output, into = os.pipe()
         try:
-            _relay(self.logs, output, self.secrets())
+            relayed = _relay(logs, output, self.secrets())
             child = subprocess.Popen(  # a list, no shell
                 self.command,
                 executable=program,
@@ -78,7 +81,7 @@ class Launch:
             os.close(output)
             os.close(into)
         identity = Identity.of(child.pid)
-        return LocalProcess(identity or Identity(child.pid, 0.0), child)
+        return LocalProcess(identity or Identity(child.pid, 0.0), child, relayed)
 
 
 def _program(command: list[str], path: str | None) -> str:
@@ -92,11 +95,11 @@ def _program(command: list[str], path: str | None) -> str:
     raise CommandMissing(f"{command[0]} was not found on this machine.")
 
 
-def _relay(logs: Path, output: int, secrets: Iterable[str]) -> None:
+def _relay(logs: Path, output: int, secrets: Iterable[str]) -> "subprocess.Popen[bytes]":
     """The relay, with the secrets handed over a pipe. It is nobody's to stop: it ends with the gateway's output."""
     read, write = os.pipe()
     try:
-        subprocess.Popen(  # a list, no shell
+        started = subprocess.Popen(  # a list, no shell
             [sys.executable, "-I", "-S", relay.__file__, str(logs), str(read)],
             env={},
             cwd="/",
@@ -108,6 +111,7 @@ def _relay(logs: Path, output: int, secrets: Iterable[str]) -> None:
         )
         with os.fdopen(os.dup(write), "w", encoding="utf-8") as pipe:
             json.dump(list(secrets), pipe)
+        return started
     finally:
         os.close(read)
         os.close(write)

@@ -65,7 +65,7 @@ def launch(tmp_path: pathlib.Path, code: str, **env: str) -> Launch:
     script = tmp_path / "gateway.py"
     script.write_text(textwrap.dedent(code))
     command = [sys.executable, str(script), "$HOME", "; touch x"]
-    return Launch(command, 18789, TOKEN, env, gateway_logs.folder(tmp_path, 1))
+    return Launch(command, 18789, TOKEN, env, tmp_path, 1)
 
 
 def said(tmp_path: pathlib.Path, words: str) -> str:
@@ -176,5 +176,5 @@ def test_it_is_named_who_listens_on_a_port() -> None:
 )
 def test_a_command_that_is_not_there_is_named(tmp_path: pathlib.Path, command: list[str], words: str) -> None:
     with pytest.raises(CommandMissing) as refused:
-        Launch(command, 18789, TOKEN, {}, gateway_logs.folder(tmp_path, 1)).started()
+        Launch(command, 18789, TOKEN, {}, tmp_path, 1).started()
     assert str(refused.value) == words

@@ -1,0 +1,41 @@
+"""Why a gateway ended, from its exit code and the last lines of its log."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from models.gateway_states import Problem
+from webapp import gateway_logs
+from webapp.gateways.process import Exit
+
+CONFIG_EXIT = 78  # EX_CONFIG
+LINES = 60
+STAMP = len("2026-01-01T00:00:00Z ")
+CONFIG_WORDS = re.compile(
+    r"invalid config|config(uration)?( file)? (is )?(invalid|error|validation)|(missing|unreadable) config"
+    r"|(failed|unable|could not) to (parse|load|read|validate) [\w .'\"]*config|unrecognized (config )?key"
+    r"|config.*(not valid|json5? ?parse|syntaxerror)|config validation failed",
+    re.I,
+)
+NUMBER = re.compile(r"\bline (\d{1,6})|:(\d{1,6}):\d{1,6}\b", re.I)
+
+
+def of(data_dir: Path, gateway_id: int, started: float, exit: Exit) -> tuple[Problem, dict[str, Any]]:
+    """The problem and what belongs to it: {"exit_code", "signal", "line", "line_number", "log": [last lines]}."""
+    said = since(data_dir, gateway_id, started)
+    at_fault = next((line for line in reversed(said) if CONFIG_WORDS.search(line)), None)
+    is_config = exit.code == CONFIG_EXIT or (exit.code not in (0, None) and at_fault is not None)
+    facts: dict[str, Any] = {"exit_code": exit.code, "signal": exit.signal, "log": said[-5:]}
+    if not is_config:
+        return Problem.CRASHED, facts
+    line = at_fault or (said[-1] if said else "")
+    named = NUMBER.search(line)
+    number = int(next(found for found in named.groups() if found)) if named else None
+    return Problem.CONFIG_ERROR, {**facts, "line": line[:500], "line_number": number}
+
+
+def since(data_dir: Path, gateway_id: int, started: float) -> list[str]:
+    """The last lines that were written since `started` (seconds since 1970), without their time."""
+    first = datetime.fromtimestamp(int(started), UTC).strftime("%Y-%m-%dT%H:%M:%SZ ")
+    return [line[STAMP:] for line in gateway_logs.tail(data_dir, gateway_id, LINES) if line >= first]

@@ -1,0 +1,236 @@
+"""One gateway of this machine: finds its process or starts one, waits until it is ready, watches it, and ends it.
+
+up --- a process we know lives ----------------> wait until ready          (reconnect first)
+   |   it lives, and a try has failed already -> end it, start another      (restart second)
+   |   somebody listens who proves to be it ---> adopted
+   |   somebody else listens ------------------> Trouble: named, never touched
+   +-- nobody ---------------------------------> start the command
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import gevent
+import structlog
+
+from models.gateway_states import Problem
+from webapp.gateways import last_words, ports, probes
+from webapp.gateways.ports import Holder
+from webapp.gateways.process import Exit, Identity, LocalProcess
+from webapp.gateways.spawning import CommandMissing, Launch
+
+log = structlog.get_logger("gateways")
+
+POLLS, POLL_SECONDS = 30, 1.0
+COOL_DOWN_SECONDS = 2.5
+RESTART_SECONDS = 1.0
+# A slow start is no illness: one that has never been connected is not restarted before this.
+SLOW_START_SECONDS = 60.0
+HEALTH_SECONDS = 30.0
+LAST_WORDS_SECONDS = 1.0
+
+
+class Trouble(Exception):
+    """Why there is no gateway to connect to. `waits`: for a person, so that it is not tried again by itself."""
+
+    def __init__(
+        self, problem: Problem, words: str, facts: dict[str, Any] | None = None, *, waits: bool = False
+    ) -> None:
+        super().__init__(words)
+        self.problem, self.words, self.facts, self.waits = problem, words, facts or {}, waits
+
+
+class NotYet(Exception):
+    """Whoever listens speaks as a gateway that is still starting."""
+
+
+class Connected(Protocol):
+    """What the watch needs of a connection."""
+
+    last_heard: float
+
+    def request(self, method: str, params: dict[str, Any], timeout: float) -> Any:
+        """One question; raises when there is no answer."""
+
+
+# Whether whoever listens is a gateway with our token: None, or a sentence that says why not. Raises NotYet.
+Proof = Callable[[], str | None]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The clock (monotonic seconds) and how to wait; tests bring their own."""
+
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = gevent.sleep
+
+
+class LocalGateway:
+    """One process at a time. Each begins a new life, and what belonged to an earlier one is ignored."""
+
+    def __init__(self, name: str, launch: Launch, proof: Proof, pace: Pace | None = None) -> None:
+        self.name, self.launch = name, launch
+        self.process: LocalProcess | None = None
+        self.adopted = False
+        self.holder: Holder | None = None
+        self.last_exit: Exit | None = None
+        self.life = 0
+        self._proof, self._pace = proof, pace or Pace()
+        self._connected_once = False
+        self._failed = 0
+        self._began = 0.0
+        self._quiet_until = float("-inf")
+
+    # -- coming up ---------------------------------------------------------------------------------------------
+
+    def up(self, remembered: Identity | None = None, cancelled: Callable[[], bool] = lambda: False) -> LocalProcess:
+        """A living process that is ready, or at least answers. Raises Trouble.
+
+        `remembered` is what the row says of an earlier life, before this hub was started. `cancelled` ends the waiting.
+        """
+        if self.process is None and remembered is not None and remembered.process() is not None:
+            self._begin(LocalProcess(remembered), adopted=True)
+        if self.process is not None and not self.process.alive():
+            self.ended()
+        if self.process is not None and self._is_due_for_restart():
+            log.info("gateway_restarts", gateway=self.name, pid=self.process.pid, tries=self._failed)
+            self.down()
+            self._pace.sleep(RESTART_SECONDS)
+        if self.process is None:
+            self._find_or_start(cancelled)
+        return self._ready(cancelled)
+
+    def connected(self) -> None:
+        """It was connected to: it is well."""
+        self._connected_once, self._failed = True, 0
+
+    def failed(self) -> None:
+        """It could not be connected to."""
+        self._failed += 1
+
+    def _is_due_for_restart(self) -> bool:
+        assert self.process is not None
+        age = self._pace.clock() - self._began
+        return self._failed > 0 and (self._connected_once or age >= SLOW_START_SECONDS)
+
+    def _find_or_start(self, cancelled: Callable[[], bool]) -> None:
+        self.holder = found = ports.holder(self.launch.port)
+        if found is not None:
+            self._adopt(found, cancelled)
+            return
+        if (left := self._quiet_until - self._pace.clock()) > 0:
+            self._pace.sleep(left)
+        if cancelled():
+            raise Trouble(Problem.NOT_READY, f"{self.name} was stopped before it was started.")
+        self._quiet_until = self._pace.clock() + COOL_DOWN_SECONDS
+        try:
+            self._begin(self.launch.started(), adopted=False)
+        except CommandMissing as missing:
+            raise Trouble(Problem.COMMAND_MISSING, str(missing), waits=True) from missing
+
+    def _adopt(self, found: Holder, cancelled: Callable[[], bool]) -> None:
+        """Takes whoever listens for our gateway if it proves to be it, and touches nobody else."""
+        why = "it belongs to another user of this machine"
+        if found.mine and found.identity is not None:
+            for _ in range(POLLS):
+                try:
+                    why = self._proof()
+                    break
+                except NotYet:
+                    why = "it does not get ready"
+                if cancelled():
+                    break
+                self._pace.sleep(POLL_SECONDS)
+            if why is None:
+                self._begin(LocalProcess(found.identity), adopted=True)
+                return
+        words = f"Port {self.launch.port} is held by {found}, and {why}. It was not touched."
+        raise Trouble(Problem.PORT_TAKEN, words, {"holder": found.facts(), "why": why}, waits=True)
+
+    def _begin(self, process: LocalProcess, *, adopted: bool) -> None:
+        self.life += 1
+        self.process, self.adopted, self.last_exit = process, adopted, None
+        self._connected_once, self._failed = False, 0
+        self._began = self._pace.clock() - max(0.0, time.time() - process.identity.started)
+        log.info("gateway_process", gateway=self.name, pid=process.pid, adopted=adopted)
+
+    def _ready(self, cancelled: Callable[[], bool]) -> LocalProcess:
+        """Up to 30 polls, one a second. Raises Trouble when it ends meanwhile, or is not ready by then."""
+        answer = probes.Answer(False, "")
+        for poll in range(POLLS):
+            process = self.process
+            assert process is not None
+            if not process.alive():
+                raise self.ended() or Trouble(Problem.CRASHED, f"{self.name} ended.")
+            answer = probes.ready(self.launch.port)
+            if answer.ok is not False:
+                self.holder = None
+                return process
+            if cancelled():
+                break
+            if poll + 1 < POLLS:
+                self._pace.sleep(POLL_SECONDS)
+        self.failed()
+        said = last_words.since(self.launch.data_dir, self.launch.gateway_id, process.identity.started)
+        words = f"{self.name} was started but does not answer yet: {answer.words}."
+        raise Trouble(Problem.NOT_READY, words, {"log": said[-5:]})
+
+    # -- watching ----------------------------------------------------------------------------------------------
+
+    def watch(self, connection: Connected, is_open: Callable[[], bool], seconds: float = HEALTH_SECONDS) -> str:
+        """Until the process ends or is ill, or the connection is over; says what happened, "" for the last."""
+        life, process = self.life, self.process
+        assert process is not None
+        while is_open() and self.life == life:
+            if process.wait(seconds):
+                return f"{self.name} ended by itself"
+            if is_open() and not self.is_well(connection, seconds):
+                return f"{self.name} does not answer any more: neither over HTTP nor on its connection"
+        return ""
+
+    def is_well(self, connection: Connected, seconds: float = HEALTH_SECONDS) -> bool:
+        """HTTP says so, or any frame came lately, or it answers one question now."""
+        if probes.alive(self.launch.port).ok is not False:
+            return True
+        if self._pace.clock() - connection.last_heard < seconds:
+            return True
+        try:
+            connection.request("health", {}, timeout=probes.ASK_SECONDS * 3)
+        except Exception as error:
+            return getattr(error, "error", None) is not None  # a refusal is an answer too
+        return True
+
+    # -- going down --------------------------------------------------------------------------------------------
+
+    def down(self) -> Exit | None:
+        """Ends the process with all of its family; how it ended, None when there was none."""
+        process, self.process = self.process, None
+        if process is None:
+            return None
+        self.life += 1
+        if not process.end(ours=self.launch.made):
+            log.warning("gateway_process_stays", gateway=self.name, pid=process.pid)
+        self._quiet_until = self._pace.clock() + COOL_DOWN_SECONDS
+        self.last_exit = process.exit()
+        return self.last_exit
+
+    def ended(self) -> Trouble | None:
+        """The process has ended by itself: what it left behind is ended too, and its last words say why."""
+        process, self.process = self.process, None
+        if process is None:
+            return None
+        self.life += 1
+        process.wait(LAST_WORDS_SECONDS)
+        process.end(ours=self.launch.made)
+        process.wait_for_output(LAST_WORDS_SECONDS)
+        exit = self.last_exit = process.exit()
+        started = process.identity.started
+        problem, facts = last_words.of(self.launch.data_dir, self.launch.gateway_id, started, exit)
+        lived = max(0, round(time.time() - started))
+        if problem is Problem.CONFIG_ERROR:
+            number = facts.get("line_number")
+            where = f"line {number} of its settings" if number else "its settings are wrong"
+            return Trouble(problem, f"{self.name} does not start: {where}.", facts, waits=True)
+        return Trouble(problem, f"{self.name} ended by itself, {exit}, after {lived} s.", facts)
