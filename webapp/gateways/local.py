@@ -132,7 +132,7 @@ class LocalGateway:
 
     def _adopt(self, found: Holder, cancelled: Callable[[], bool]) -> None:
         """Takes whoever listens for our gateway if it proves to be it, and touches nobody else."""
-        why = "it belongs to another user of this machine"
+        why: str | None = "it belongs to another user of this machine"
         if found.mine and found.identity is not None:
             for _ in range(POLLS):
                 try:
@@ -158,10 +158,9 @@ class LocalGateway:
 
     def _ready(self, cancelled: Callable[[], bool]) -> LocalProcess:
         """Up to 30 polls, one a second. Raises Trouble when it ends meanwhile, or is not ready by then."""
-        answer = probes.Answer(False, "")
+        process, answer = self.process, probes.Answer(False, "")
+        assert process is not None
         for poll in range(POLLS):
-            process = self.process
-            assert process is not None
             if not process.alive():
                 raise self.ended() or Trouble(Problem.CRASHED, f"{self.name} ended.")
             answer = probes.ready(self.launch.port)
