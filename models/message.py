@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, SmallInteger, String, Text, text
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born, Id
@@ -12,6 +14,8 @@ from models.errors import Invalid
 from models.markup import VERSION, render
 
 TEXT_LIMIT = 200_000
+# No language is assumed: words as they are, in small letters. A vector holds no more than a megabyte.
+WORDS = "to_tsvector('simple'::regconfig, \"left\"(text, 100000))"
 
 
 class Source(StrEnum):
@@ -40,6 +44,7 @@ class Message(Base):
     __tablename__ = "messages"
     __table_args__ = (
         Index("ix_messages_topic_id_id", "topic_id", "id"),
+        Index("ix_messages_words", "words", postgresql_using="gin"),
         Index(
             "uq_messages_once", "topic_id", "user_id", "once", unique=True, postgresql_where=text("once IS NOT NULL")
         ),
@@ -63,6 +68,8 @@ class Message(Base):
     cut: Mapped[str | None] = mapped_column(Text)
     delivery: Mapped[str | None] = mapped_column(String(16))
     why: Mapped[str | None] = mapped_column(Text)
+    # What is looked for in it, made by the database from the text.
+    words: Mapped[Any | None] = mapped_column(TSVECTOR, Computed(WORDS, persisted=True), deferred=True)
     # A form sent twice (no answer came, so it was sent again) is stored once.
     once: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[Born]

@@ -46,6 +46,13 @@ class Cable:
             if time.monotonic() > deadline:
                 raise websocket.WebSocketTimeoutException("only pings came")
 
+    def heard(self) -> dict[str, Any]:
+        """The next frame that is neither a ping nor says who thinks, which comes every few seconds."""
+        while True:
+            found = self.frame()
+            if "agent_status" not in (found.get("message") or {}):
+                return found
+
     def subscribe(self, identifier: str | None = None, **params: Any) -> str:
         """Asks to subscribe; what the answer is: confirm_subscription or reject_subscription."""
         identifier = identifier or json.dumps(params)

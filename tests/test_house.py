@@ -12,6 +12,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOORS = ("webapp.pages", "webapp.api", "webapp.cable", "webapp.gateways")
 # Rooms that every door may use; they know no door.
 SHARED = (
+    "webapp.acting",
     "webapp.advance",
     "webapp.asked",
     "webapp.auth",
@@ -91,6 +92,7 @@ FLOORS = (
         "answering",
         "asking",
         "figures",
+        "history",
         "inbox",
         "listing",
         "membership",
@@ -99,6 +101,7 @@ FLOORS = (
         "reading",
         "registration",
         "under_way",
+        "search",
     },
 )
 

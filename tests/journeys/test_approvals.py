@@ -134,7 +134,7 @@ def test_a_decision_after_the_turn_comes_as_a_new_task(alice: Alice, hand: Alice
             "approval-1"
         ]
         decide(hand, "allow", reason="green")
-        sent = listener.frame()["message"]
+        sent = listener.heard()["message"]
     assert (sent["type"], sent["approval_request_id"]) == ("dispatch", "approval-1")
     assert sent["comment"]["author_id"] == scout.agent_id and "green" in sent["comment"]["content"]
     scout.wait_for(lambda: len(scout.dispatches) == 2, what="the new task")

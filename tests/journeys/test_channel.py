@@ -116,7 +116,7 @@ def test_a_listener_hears_the_dispatches_of_a_topic_it_may_read(
         assert listener.subscribe(**channel(topic_id=topic)) == CONFIRMED
         assert plugin.subscribe(**channel(agent_id=scout["agent_id"], session_id="laptop")) == CONFIRMED
         alice.post(topic, "for both")
-        assert plugin.frame()["message"] == listener.frame()["message"]
+        assert plugin.heard()["message"] == listener.heard()["message"]
     assert all(row.session_id != "listener" for row in rows(scout["agent_id"]))
 
 

@@ -92,9 +92,9 @@ def test_a_listener_of_a_topic_hears_no_more_once_its_share_is_taken_back(
         assert plugin.subscribe(**channel(agent_id=registered["agent_id"], session_id="laptop")) == CONFIRMED
         assert listener.subscribe(identifier=ours) == CONFIRMED
         task = alice.post(topic, "for both")["tasks"][0]["id"]
-        assert listener.frame()["message"]["comment"]["content"] == "for both"
+        assert listener.heard()["message"]["comment"]["content"] == "for both"
         alice.call("DELETE", f"/creatives/{creative}/shares?user_id={bob.id}")
-        assert listener.frame() == {"type": "reject_subscription", "identifier": ours}
+        assert listener.heard() == {"type": "reject_subscription", "identifier": ours}
         alice.call("POST", f"/tasks/{task}/cancel")
         alice.post(topic, "for the plugin alone")
         assert plugin.frame()["message"]["comment"]["content"] == "for both"

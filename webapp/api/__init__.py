@@ -3,6 +3,7 @@
 from flask import Blueprint
 
 from webapp.api import (
+    activity,
     agent_settings,
     agents,
     approvals,
@@ -30,6 +31,7 @@ CALLS = (
     notices.calls,
     approvals.calls,
     quota.calls,
+    activity.calls,
     openapi.calls,
     health.calls,
 )

@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from models import listing
 from models.agent import Agent
 from models.errors import Forbidden, Invalid, NotFound
+from webapp.acting import acted
 from webapp.api import objects
 from webapp.api.door import Ask, Calls
 from webapp.api.fields import Id, Page
@@ -60,6 +61,7 @@ def change_agent(ask: Ask[AgentDecisions], agent_id: int) -> objects.Agent:
     agent.change(
         ask.session, **{name: value for name, value in msgspec.structs.asdict(ask.given).items() if value is not UNSET}
     )
+    acted(ask.session, ask.user, "agent_changed", f"changed what {agent.handle} takes.", agent_id=agent_id)
     return _shown(ask, agent_id)
 
 

@@ -4,8 +4,9 @@ import msgspec
 
 from models import deciding, listing
 from models.errors import Forbidden
-from models.permission_request import ApprovalStatus, PermissionRequest
+from models.permission_request import ApprovalStatus, Behavior, PermissionRequest
 from webapp import prompts
+from webapp.acting import acted
 from webapp.api.approval import Approval, Approvals, shown
 from webapp.api.door import Ask, Calls
 from webapp.api.fields import After, Limit
@@ -60,4 +61,7 @@ def decide(ask: Ask[Decision], approval_id: int) -> Approval:
     decided = deciding.decide(
         ask.session, ask.user, approval_id, given.behavior, given.reason, ask.now, prompts.continuation
     )
+    did = "denied" if given.behavior == Behavior.DENY else "allowed"
+    about = {"agent_id": decided.agent_id, "topic_id": decided.topic_id, "task_id": decided.task_id}
+    acted(ask.session, ask.user, f"approval_{did}", f"{did} approval {approval_id}.", **about)
     return shown(decided)

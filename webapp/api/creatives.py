@@ -10,6 +10,7 @@ from models.agent import Agent
 from models.creative import Creative, CreativeShare, Level
 from models.errors import Invalid, NotFound
 from models.user import User
+from webapp.acting import acted
 from webapp.api import objects
 from webapp.api.door import Ask, Calls
 from webapp.api.fields import Id, Page
@@ -50,7 +51,9 @@ def list_creatives(ask: Ask[Page]) -> objects.Creatives:
 @calls.call("POST", "/creatives", takes=NewCreative, gives=objects.Creative, status=201)
 def make_creative(ask: Ask[NewCreative]) -> objects.Creative:
     """Makes a creative; whoever makes it owns it."""
-    return _shown(ask, Creative.create(ask.session, ask.user, ask.given.name).id)
+    creative = Creative.create(ask.session, ask.user, ask.given.name)
+    acted(ask.session, ask.user, "creative_made", f"made the creative {creative.name}.")
+    return _shown(ask, creative.id)
 
 
 @calls.call("GET", "/creatives/<int:creative_id>", gives=objects.Creative)
@@ -79,6 +82,8 @@ def share(ask: Ask[NewShare], creative_id: int) -> objects.Share:
     made = creative.share(ask.session, ask.given.level, user_id, agent_id)
     if user_id is not None:
         withdrawal.end_work(ask.session, user_id, ask.now)
+    who = f"user {user_id}" if user_id is not None else f"agent {agent_id}"
+    acted(ask.session, ask.user, "right_given", f"gave {who} the right {ask.given.level} on {creative.name}.")
     row = ask.session.execute(listing.shares(creative.id).where(CreativeShare.id == made.id)).one()
     return objects.share(row)
 
@@ -136,3 +141,5 @@ def _unshare(ask: Ask[Any], creative_id: int, *which: object) -> None:
     creative.unshare(session, found)
     if found.user_id is not None:
         withdrawal.end_work(session, found.user_id, ask.now)
+    who = f"user {found.user_id}" if found.user_id is not None else f"agent {found.agent_id}"
+    acted(session, ask.user, "right_taken", f"took back the right of {who} on {creative.name}.")

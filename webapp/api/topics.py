@@ -9,6 +9,7 @@ from models import listing
 from models.creative import Creative, Level
 from models.errors import NotFound
 from models.topic import Topic
+from webapp.acting import acted
 from webapp.api import objects
 from webapp.api.door import Ask, Calls
 from webapp.api.fields import After, Id, Limit
@@ -56,7 +57,9 @@ def make_topic(ask: Ask[NewTopic]) -> objects.Topic:
     """Makes a topic. Needs the right feedback on its creative."""
     creative = _creative(ask, ask.given.creative_id)
     creative.require(ask.session, ask.user, Level.FEEDBACK)
-    return _shown(ask, Topic.create(ask.session, creative, ask.given.name, ask.given.primary_agent_id).id)
+    topic = Topic.create(ask.session, creative, ask.given.name, ask.given.primary_agent_id)
+    acted(ask.session, ask.user, "topic_made", f"made the topic {topic.name}.", topic_id=topic.id)
+    return _shown(ask, topic.id)
 
 
 @calls.call("GET", "/topics/<int:topic_id>", gives=objects.Topic)
@@ -80,6 +83,7 @@ def change_topic(ask: Ask[TopicChanges], topic_id: int) -> objects.Topic:
         topic.appoint(session, given.primary_agent_id)
     if given.archived is not UNSET and given.archived != topic.archived:
         topic.archive(session, given.archived, ask.now)
+    acted(session, ask.user, "topic_changed", f"changed the topic {topic.name}.", topic_id=topic.id)
     return _shown(ask, topic_id)
 
 

@@ -3,6 +3,7 @@
 from flask import Blueprint
 
 from webapp.pages import (
+    activity,
     agents,
     approvals,
     creatives,
@@ -10,6 +11,7 @@ from webapp.pages import (
     now,
     people,
     renewal,
+    search,
     settings,
     shell,
     sign_in,
@@ -34,4 +36,6 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     tasks.blueprint,
     agents.blueprint,
     creatives.blueprint,
+    activity.blueprint,
+    search.blueprint,
 )

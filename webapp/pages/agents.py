@@ -14,6 +14,7 @@ from models.errors import Forbidden, Invalid
 from models.task import Task
 from models.user import Role, User
 from webapp import avatars, words
+from webapp.acting import acted
 from webapp.auth import at_least, person, signed_in
 from webapp.hub import hub
 from webapp.pages import presence, shell, work
@@ -165,6 +166,7 @@ def change(id: int) -> flask.Response:
                 keep_seconds=whole(form["keep_seconds"], 0),
                 max_tasks=whole(form["max_tasks"], None),
             )
+            acted(session, person(), "agent_changed", f"changed what {agent.handle} takes.", agent_id=id)
     except Invalid as refusal:
         return page(id, form.refused(refusal), 422)
     flask.flash("Saved")

@@ -15,6 +15,7 @@ from models.errors import AlreadyDecided, Invalid, Refusal, WrongState
 from models.permission_request import ApprovalStatus, Behavior, PermissionRequest
 from models.user import User
 from webapp import asked, prompts, words
+from webapp.acting import acted
 from webapp.advance import advance_due_topics
 from webapp.auth import person, signed_in
 from webapp.pages import approval_words as say
@@ -167,7 +168,11 @@ def decision(id: int, behavior: str, reason: str) -> PermissionRequest:
     """One decision of this person, in a transaction of its own."""
     with transaction() as session:
         now = database_time(session)
-        return deciding.decide(session, person(), id, behavior, reason, now, prompts.continuation)
+        found = deciding.decide(session, person(), id, behavior, reason, now, prompts.continuation)
+        did = "denied" if behavior == Behavior.DENY else "allowed"
+        about = {"agent_id": found.agent_id, "topic_id": found.topic_id, "task_id": found.task_id}
+        acted(session, person(), f"approval_{did}", f"{did} approval {id}.", **about)
+        return found
 
 
 def fragment(id: int) -> flask.Response:

@@ -12,6 +12,7 @@ from models.database import transaction
 from models.errors import Invalid, NotFound
 from models.user import Role, User
 from webapp import avatars, words
+from webapp.acting import acted
 from webapp.advance import advance_due_topics
 from webapp.auth import at_least, person, signed_in
 from webapp.pages import topics
@@ -68,6 +69,7 @@ def create() -> flask.Response:
     try:
         with transaction() as session:
             creative = Creative.create(session, person(), form["name"])
+            acted(session, person(), "creative_made", f"made the creative {creative.name}.")
     except Invalid as refusal:
         return answer("creatives/new.html", 422, form=form.refused(refusal))
     return go_to("creatives.show", id=creative.id)
@@ -91,6 +93,8 @@ def share(id: int) -> flask.Response:
             who = found(session, form["email"])
             creative.share(session, form["level"], user_id=who.id)
             withdrawal.end_work(session, who.id, database_time(session))
+            words = f"gave {who.name} the right {form['level']} on {creative.name}."
+            acted(session, person(), "right_given", words)
     except Invalid as refusal:
         return page(id, form.refused(by_email(refusal)), 422)
     advance_due_topics()
@@ -109,6 +113,8 @@ def take_back(id: int, share_id: int) -> flask.Response:
         creative.unshare(session, given)
         if given.user_id is not None:
             withdrawal.end_work(session, given.user_id, database_time(session))
+        who = f"user {given.user_id}" if given.user_id is not None else f"agent {given.agent_id}"
+        acted(session, person(), "right_taken", f"took back the right of {who} on {creative.name}.")
     advance_due_topics()
     return go_to("creatives.show", id=id)
 

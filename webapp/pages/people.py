@@ -11,6 +11,7 @@ from models.errors import Forbidden, Invalid, NameTaken, NotFound, WrongState
 from models.one_time_link import OneTimeLink
 from models.user import Role, User
 from webapp import auth, avatars
+from webapp.acting import acted
 from webapp.advance import advance_due_topics
 from webapp.hub import hub
 from webapp.pages.forms import Form, answer, go_to
@@ -43,6 +44,7 @@ def invite() -> flask.Response:
         with transaction() as session:
             now = database_time(session)
             link, secret = OneTimeLink.invite(session, form["email"], form["role"], auth.person(), now)
+            acted(session, auth.person(), "invited", f"invited {link.email} as {link.role}.")
     except (Invalid, NameTaken) as refusal:
         return show_all(422, form.refused(refusal))
     log.info("invited", link=link.id, by=auth.person().id)
@@ -56,6 +58,7 @@ def take_back(id: int) -> flask.Response:
     """Ends an invitation nobody has used."""
     with transaction() as session:
         OneTimeLink.take_back(session, id)
+        acted(session, auth.person(), "invitation_taken_back", f"took back invitation {id}.")
     return go_to("people.people")
 
 
@@ -76,6 +79,7 @@ def change_role(id: int) -> flask.Response:
             user = find(session, id)
             membership.change_role(session, user, form["role"])
             withdrawal.end_work(session, user.id, database_time(session))
+            acted(session, auth.person(), "role_changed", f"made {user.name} {form['role']}.")
     except (Invalid, WrongState) as refusal:
         return show_one(id, 422, form.refused(Invalid(role=str(refusal))))
     advance_due_topics()
@@ -91,6 +95,7 @@ def reset(id: int) -> flask.Response:
     with transaction() as session:
         user = find(session, id)
         link, secret = OneTimeLink.reset(session, user, auth.person(), database_time(session))
+        acted(session, auth.person(), "reset_link_made", f"made a link for a new password of {user.name}.")
     log.info("reset_link_made", user=id, by=auth.person().id)
     address = hub().config.public_url + flask.url_for("first_run.reset", secret=secret)
     return answer("people/reset.html", 201, user=user, link=link, address=address)
@@ -112,6 +117,7 @@ def remove(id: int) -> flask.Response:
             user = somebody_else(find(session, id))
             name = user.name
             membership.remove(session, user, database_time(session))
+            acted(session, auth.person(), "person_removed", f"removed {name}.")
     except WrongState as refusal:
         return show_loss(id, 409, str(refusal))
     log.info("person_removed", user=id, by=auth.person().id)

@@ -16,6 +16,7 @@ from models.errors import Invalid, NotSignedIn, RateLimited
 from models.sign_in_attempt import SignInAttempt
 from models.user import DEVICE_ZONE, LOCALES, THEMES, User
 from webapp import auth, words
+from webapp.acting import acted
 from webapp.pages.forms import Form, answer, go_to
 from webapp.pages.sign_in import judge, let_in, tries_left
 
@@ -81,6 +82,7 @@ def change_password() -> flask.Response:
     with transaction() as session:
         changed = me(session)
         changed.set_password(password_hash)
+        acted(session, changed, "password_changed", "set a new password.")
     let_in(changed)
     flask.flash("Your password is changed. Every other browser is signed out.")
     return go_to("settings.settings")
@@ -92,6 +94,7 @@ def sign_out_everywhere() -> flask.Response:
     """Ends every cookie of this person, this browser's too."""
     with transaction() as session:
         me(session).end_cookies()
+        acted(session, auth.person(), "signed_out_everywhere", "signed out every browser.")
     flask.session.clear()
     return go_to("sign_in.form", signed_out="yes")
 

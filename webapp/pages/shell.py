@@ -35,6 +35,7 @@ def around() -> dict[str, Any]:
         "bottom": LocalProxy(lambda: _once("bottom", lambda: shortcuts(user))),
         "approvals": LocalProxy(lambda: approvals(user)),
         "me": me(user),
+        "search": {"action": "/search"},
         "theme": user.theme,
         "zone": None if user.zone == UNSET_ZONE else user.zone,
         "keys": user.single_keys,
@@ -66,21 +67,41 @@ def groups(user: User) -> list[Item]:
     with transaction() as session:
         topics = session.execute(overview.topics(user.id).limit(TOPICS)).all()
         tasks = overview.open_tasks(session, user.id)
+    listed = [topic(row) for row in topics] + [_item("/topics", "All topics", "ellipsis", exact=True)]
+    if user.is_at_least(Role.MEMBER):
+        listed.append(_item("/topics/new", "New topic", "plus"))
+    operator, admin = user.is_at_least(Role.OPERATOR), user.is_at_least(Role.ADMIN)
     first = [
         _item("/", "Now", "house", id="now"),
         _item("/approvals", "Approvals", "stamp", id="approvals", **_yours(user)),
         _item("/tasks", "Tasks", "list-checks", count=tally(tasks), id="tasks"),
+        _item("/tray", "Tray", "inbox", id="tray", may=operator),
     ]
-    listed = [topic(row) for row in topics] + [_item("/topics", "All topics", "ellipsis", exact=True)]
-    if user.is_at_least(Role.MEMBER):
-        listed.append(_item("/topics/new", "New topic", "plus"))
-    hub = [_item("/creatives", "Creatives", "inbox"), _item("/settings", "Settings", "settings-2")]
-    if user.is_at_least(Role.ADMIN):
-        hub.insert(0, _item("/people", "People", "users"))
+    running = [
+        _item("/agents", "Agents", "bot"),
+        _item("/gateways", "Gateways", "router", may=operator),
+        _item("/supervisor", "Supervisor", "activity", may=operator),
+        _item("/slots", "Slots", "armchair", may=operator),
+        _item("/chats", "Chats", "messages-square"),
+        _item("/plugins", "Plugins", "plug"),
+    ]
+    looking_back = [
+        _item("/search", "Search", "search"),
+        _item("/trace", "Trace", "route"),
+        _item("/activity", "Activity", "history"),
+        _item("/doctor", "Doctor", "stethoscope", may=operator),
+    ]
+    hub = [
+        _item("/people", "People", "users", may=admin),
+        _item("/creatives", "Creatives", "inbox"),
+        _item("/settings", "Settings", "settings-2"),
+        _item("/playground", "Playground", "flask-conical", may=operator),
+    ]
     found: list[Item] = [
         {"heading": None, "items": first},
         {"heading": "Topics", "items": listed},
-        {"heading": "Running", "items": [_item("/agents", "Agents", "bot")]},
+        {"heading": "Running", "items": running},
+        {"heading": "Looking back", "items": looking_back},
         {"heading": "This hub", "items": hub},
     ]
     for group in found:
@@ -122,13 +143,13 @@ def tally(number: int) -> int | str | None:
     return number if number < overview.MOST_COUNTED else f"{overview.MOST_COUNTED - 1}+"
 
 
-def _item(href: str, label: str, icon: str, exact: bool = False, **more: Any) -> Item:
+def _item(href: str, label: str, icon: str, exact: bool = False, may: bool = True, **more: Any) -> Item:
     return {
         "href": href,
         "label": label,
         "icon": icon,
         "current": _is_current(href, exact),
-        "there": _exists(href),
+        "there": may and _exists(href),
         **more,
     }
 

@@ -15,6 +15,7 @@ from models.errors import RateLimited
 from models.sign_in_attempt import SignInAttempt
 from models.user import User
 from webapp import auth, words
+from webapp.acting import acted
 from webapp.hub import hub
 from webapp.pages.forms import Form, answer, go_to
 
@@ -48,6 +49,8 @@ def enter() -> flask.Response:
         given.errors["password"] = WRONG
         return page(given, 422, hint=tries_left(left))
     let_in(user)
+    with transaction() as session:
+        acted(session, user, "signed_in", "signed in.")
     log.info("signed_in", user=user.id, address=auth.address())
     return flask.make_response(flask.redirect(auth.local_path(given["next"]), 303))
 
@@ -58,6 +61,7 @@ def leave() -> flask.Response:
     if current_user.is_authenticated:
         with transaction() as session:
             broadcast(session, auth.person().stream, "signed_out")
+            acted(session, auth.person(), "signed_out", "signed out.")
     logout_user()
     flask.session.clear()
     return go_to("sign_in.form", signed_out="yes")

@@ -20,6 +20,7 @@ from models.task import OPEN, Task, TaskMessage, TaskStatus
 from models.topic import Topic
 from models.user import User
 from webapp import fragments, words
+from webapp.acting import acted
 from webapp.advance import advance_due_topics
 from webapp.auth import local_path, person, signed_in
 from webapp.pages import shell, timeline, work
@@ -142,14 +143,14 @@ def gone() -> NotFound:
 @signed_in
 def cancel(id: int) -> flask.Response:
     """Ends an open task."""
-    return decided(id, lambda session, topic, task, by, now: topic.cancel(session, task, by, now))
+    return decided(id, "cancelled", lambda session, topic, task, by, now: topic.cancel(session, task, by, now))
 
 
 @blueprint.post("/tasks/<int:id>/retry")
 @signed_in
 def retry(id: int) -> flask.Response:
     """Gives a failed or cancelled task to its agent once more."""
-    return decided(id, lambda session, topic, task, by, now: topic.retry(session, task, by, now))
+    return decided(id, "retried", lambda session, topic, task, by, now: topic.retry(session, task, by, now))
 
 
 @blueprint.post("/tasks/<int:id>/reassign")
@@ -159,17 +160,23 @@ def reassign(id: int) -> flask.Response:
     form = Form.posted("agent_id")
     agent_id = int(form["agent_id"]) if form["agent_id"].isdecimal() and len(form["agent_id"]) < 16 else 0
     try:
-        return decided(id, lambda session, topic, task, by, now: topic.reassign(session, task, agent_id, by, now))
+        return decided(
+            id, "reassigned", lambda session, topic, task, by, now: topic.reassign(session, task, agent_id, by, now)
+        )
     except Invalid as refusal:
         return page(id, form.refused(refusal), 422)
 
 
-def decided(id: int, verb: Verb) -> flask.Response:
-    """Carries it out under the topic's lock, then lets go what may go; back to where the person was."""
+def decided(id: int, did: str, verb: Verb) -> flask.Response:
+    """Carries it out under the topic's lock, then lets go what may go; back to where the person was.
+
+    `did` is the word of it in the log of activity.
+    """
     user = person()
     with transaction() as session:
         topic, task = locked(session, user, id)
         verb(session, topic, task, user.name, database_time(session))
+        acted(session, user, f"task_{did}", f"{did} task {id}.", task_id=id, topic_id=topic.id, agent_id=task.agent_id)
     advance_due_topics()
     back = came_from()
     if back.startswith("/topics/") and STREAM in flask.request.headers.get("Accept", ""):

@@ -7,6 +7,7 @@ from models.base import database_time
 from models.database import transaction
 from models.errors import Invalid
 from webapp import auth
+from webapp.acting import acted
 from webapp.hub import hub
 from webapp.pages.forms import Form, answer, go_to
 from webapp.pages.settings import LIFETIMES, me, show
@@ -31,6 +32,7 @@ def make() -> flask.Response:
         form.raise_problems()
         with transaction() as session:
             token, text = AccessToken.create(session, me(session), form["label"], database_time(session), days)
+            acted(session, auth.person(), "token_made", f"made the access token {token.label}.")
     except Invalid as refusal:
         return show(422, token=form.refused(refusal))
     return answer("settings/token.html", 201, token=token, text=text, address=hub().config.public_url)
@@ -52,6 +54,7 @@ def revoke(id: int) -> flask.Response:
     with transaction() as session:
         token = AccessToken.owned_by(session, auth.person(), id)
         token.revoke(database_time(session))
+        acted(session, auth.person(), "token_revoked", f"revoked the access token {token.label}.")
     flask.flash(f"{token.label} is revoked.")
     return go_to("settings.settings", _anchor="tokens")
 

@@ -17,6 +17,7 @@ from models.errors import Invalid, NotFound
 from models.topic import Topic
 from models.user import Role, User
 from webapp import avatars, words
+from webapp.acting import acted
 from webapp.auth import at_least, person, signed_in
 from webapp.pages import excerpt
 from webapp.pages.forms import Form, answer, go_to
@@ -119,6 +120,7 @@ def create() -> flask.Response:
         with transaction() as session:
             creative = chosen_creative(session, user, form["creative_id"])
             topic = Topic.create(session, creative, form["name"], chosen_agent(form["primary_agent_id"]))
+            acted(session, user, "topic_made", f"made the topic {topic.name}.", topic_id=topic.id)
     except Invalid as refusal:
         return new_form(form.refused(refusal), 422)
     return go_to("topic.show", id=topic.id)
@@ -182,6 +184,7 @@ def change(id: int) -> flask.Response:
             topic = changeable(session, person(), id, lock=True)
             topic.set_primary_agent(session, chosen_agent(form["primary_agent_id"]))
             topic.rename(session, form["name"])
+            acted(session, person(), "topic_changed", f"changed the topic {topic.name}.", topic_id=id)
     except Invalid as refusal:
         return edit_form(id, form.refused(refusal), 422)
     return go_to("topic.show", id=id)
@@ -194,6 +197,8 @@ def archive(id: int) -> flask.Response:
     with transaction() as session:
         topic = changeable(session, person(), id, lock=True)
         topic.archive(session, flask.request.form.get("archived") == "yes", database_time(session))
+        did = "archived" if topic.archived else "took out again"
+        acted(session, person(), "topic_changed", f"{did} the topic {topic.name}.", topic_id=id)
     return go_to("topics.index") if topic.archived else go_to("topic.show", id=id)
 
 

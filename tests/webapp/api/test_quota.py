@@ -140,7 +140,8 @@ def test_owning_the_agent_is_not_enough_without_feedback_on_the_creative(turn: T
     turn.alice.call("POST", shares, {"level": "read", "user_id": bob.id})
     attempt = generation_of(task["id"])
     assert turn.suspend(by=bob, task_id=task["id"], execution_generation=attempt).status_code == 404
-    assert turn.alice.task(task["id"])["status"] == "delegated"
+    found = turn.alice.task(task["id"])
+    assert (found["status"], found["until"]) == ("cancelled", None)  # by who took the right back, not put aside
 
 
 def test_a_task_goes_on_under_a_new_generation_when_its_time_has_come(turn: Turn) -> None:

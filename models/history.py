@@ -1,0 +1,45 @@
+"""The log of activity as a person may read it: admins and operators all of it, others what they or their agents did."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, or_, select
+
+from models.activity import Activity
+from models.agent import Agent
+from models.user import Role, User
+
+
+def activity(user: User) -> Select[*tuple[Any, ...]]:
+    """The lines this person may read, to be narrowed and cut by key; rows of all columns."""
+    shown = select(*Activity.__table__.c)
+    if user.is_at_least(Role.OPERATOR):
+        return shown
+    own = select(Agent.id).where(Agent.owner_id == user.id)
+    return shown.where(or_(Activity.user_id == user.id, Activity.agent_id.in_(own)))
+
+
+def narrowed(
+    query: Select[*tuple[Any, ...]],
+    kind: str | None = None,
+    user_id: int | None = None,
+    gateway_id: int | None = None,
+    agent_id: int | None = None,
+    event: str | None = None,
+    before: int | None = None,
+    since: datetime | None = None,
+) -> Select[*tuple[Any, ...]]:
+    """Only the lines that fit; `before` is an id."""
+    pairs = (
+        (Activity.kind, kind),
+        (Activity.user_id, user_id),
+        (Activity.gateway_id, gateway_id),
+        (Activity.agent_id, agent_id),
+        (Activity.event, event),
+    )
+    for column, wanted in pairs:
+        if wanted is not None:
+            query = query.where(column == wanted)
+    if before is not None:
+        query = query.where(Activity.id < before)
+    return query if since is None else query.where(Activity.at >= since)
