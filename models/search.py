@@ -79,11 +79,11 @@ def messages(session: Session, user: User, text: str, before: int | None = None)
     return _page(session, near, False)
 
 
-def _newest(top: int) -> Select[Any]:
+def _newest(top: int) -> Select[int, int]:
     return select(Message.id, Message.topic_id).where(Message.id < top).order_by(Message.id.desc())
 
 
-def _ids(session: Session, user: User, found: Select[Any]) -> list[int]:
+def _ids(session: Session, user: User, found: Select[int, int]) -> list[int]:
     """The readable ones among them, newest first, one more than a page."""
     some = found.subquery()
     readable = select(Topic.id).where(Topic.creative_id.in_(Creative.readable_by(user.id)))

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -99,7 +99,7 @@ def lead(user: User) -> str:
     return "What you and your agents did here. Nobody can change a line."
 
 
-def events(rows: list[Any]) -> list[dict[str, Any]]:
+def events(rows: Sequence[Any]) -> list[dict[str, Any]]:
     """Rows as the rail shows them, with a line where a day begins."""
     shown, day = [], None
     for row in rows:
