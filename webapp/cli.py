@@ -88,8 +88,8 @@ def playground_agent(arguments: tuple[str, ...]) -> None:
 @playground.command("gateway", context_settings=PASS_ON)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def playground_gateway(arguments: tuple[str, ...]) -> None:
-    """Comes later: a gateway that does what it is told."""
-    not_yet("playground gateway")
+    """A small gateway that speaks what OpenClaw's speaks, and breaks when it is told to."""
+    become("-m", "webapp.playground.gateway", *arguments)
 
 
 def later(name: str, what: str) -> Callable[..., None]:

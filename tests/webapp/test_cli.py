@@ -166,12 +166,10 @@ def test_wrong_usage_is_exit_code_2(quick: Callable[..., Result], arguments: lis
         ["gateway", "add", "home", "ws://127.0.0.1:1", "--token-stdin", "--no-test"],
         ["agent", "add", "x", "--owner", "y"],
         ["slots", "set", "home", "a", "b"],
-        ["playground", "gateway"],
     ],
 )
 def test_what_comes_later_says_so(quick: Callable[..., Result], arguments: list[str]) -> None:
-    name = " ".join(arguments[:2]) if arguments[0] == "playground" else arguments[0]
-    expected = f"switchyard {name} is not part of version {__version__}: it comes with a later one.\n"
+    expected = f"switchyard {arguments[0]} is not part of version {__version__}: it comes with a later one.\n"
     done = quick(*arguments)
     assert (done.exit_code, done.stdout, done.stderr) == (2, "", expected)
 
@@ -343,6 +341,7 @@ def test_the_playground_agent_gets_its_own_options(command: Command) -> None:
     assert done.returncode == 0
     assert "usage: switchyard playground agent" in done.stdout
     assert "no token" in sentences(command("playground", "agent", "--name", "scout", "--token-stdin"), 2)
+    assert "set OPENCLAW_GATEWAY_TOKEN" in sentences(command("playground", "gateway", "--protocol", "3"), 2)
 
 
 def test_the_commands_patch_nothing() -> None:

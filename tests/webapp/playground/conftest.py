@@ -1,13 +1,16 @@
-"""A scripted hub for every test, and agents that are gone when the test is over."""
+"""A scripted hub for every test, and agents, gateways and clients that are gone when the test is over."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.webapp.playground import gateway_client
+from tests.webapp.playground.gateway_client import GatewayClient
 from tests.webapp.playground.scripted_hub import ScriptedHub
 from webapp.playground.agent import PlaygroundAgent
 from webapp.playground.cable_client import Timing
+from webapp.playground.gateway import PlaygroundGateway
 
 QUICK = Timing(welcome=5.0, silence=15.0, check=5.0, first_retry=0.02, last_retry=0.1, request=5.0)
 TOKEN = "sy_1_a+b/c=d"
@@ -34,3 +37,33 @@ def agent(hub: ScriptedHub) -> Iterator[Callable[..., PlaygroundAgent]]:
     yield make
     for each in made:
         each.vanish()
+
+
+@pytest.fixture
+def gateway() -> Iterator[Callable[..., PlaygroundGateway]]:
+    """Makes gateways that listen; `gateway()` is one of protocol 4 that needs no patience."""
+    made: list[PlaygroundGateway] = []
+
+    def make(**wishes: Any) -> PlaygroundGateway:
+        made.append(PlaygroundGateway(**{"token": gateway_client.TOKEN, "late_error": 0.05, "retry": 0.01, **wishes}))
+        return made[-1].start()
+
+    yield make
+    for each in made:
+        each.crash()
+
+
+@pytest.fixture
+def client() -> Iterator[Callable[..., GatewayClient]]:
+    """Makes clients; `client(gateway)` has shaken hands, with whatever `connect` takes."""
+    made: list[GatewayClient] = []
+
+    def make(gateway: PlaygroundGateway, *arguments: Any, **wishes: Any) -> GatewayClient:
+        made.append(GatewayClient(gateway.url))
+        response = made[-1].connect(*arguments, **wishes)
+        assert response["ok"], response
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.leave()
