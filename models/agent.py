@@ -16,6 +16,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models import routing
 from models.agent_subscription import AgentSubscription, Left
 from models.base import Base, Born, Id, Time
+from models.behind_gateway import BehindGateway, why_not
 from models.broadcast import broadcast
 from models.creative import Creative, CreativeShare, Level
 from models.errors import Invalid, NotFound
@@ -34,7 +35,7 @@ class AgentKind(StrEnum):
     GATEWAY = "gateway"
 
 
-class Agent(HoldsWork, Base):
+class Agent(HoldsWork, BehindGateway, Base):
     """An agent of one person: a plugin's, or one behind a gateway."""
 
     __tablename__ = "agents"
@@ -239,14 +240,19 @@ class Agent(HoldsWork, Base):
         _say_presence(session, self.id)
 
     def routable(self, session: Session, now: datetime) -> bool:
-        """Whether work may be delegated to it: asked of the live rows, never of a flag."""
+        """Whether work may be delegated to it: asked of the live rows or of its gateway's, never of a flag."""
+        if self.kind == AgentKind.GATEWAY:
+            return self.standing(session)[0] is None
         return bool(
             session.scalar(select(exists().where(AgentSubscription.agent_id == self.id, AgentSubscription.live(now))))
         )
 
-    def why_not(self, routable: bool) -> str | None:
-        """Why it cannot take work now, in a sentence; None when it can."""
-        return None if routable else f"{self.handle} is not connected."
+    @staticmethod
+    def why_not(row: Any, live: bool) -> str | None:
+        """Why the agent of a row of `listing` or `overview` cannot take work now, in a sentence; None when it can."""
+        if row.kind == AgentKind.GATEWAY:
+            return why_not(row, row.handle, row.key_differs)
+        return None if live else f"{row.handle} is not connected."
 
     # -- identity ----------------------------------------------------------------------------------------------
 

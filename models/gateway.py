@@ -4,7 +4,7 @@ Pages, API and commands write what is *wanted*; the process that holds the gatew
 """
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Boolean, Float, Index, Integer, String, Text, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
@@ -20,6 +20,14 @@ from models.sealed import Sealed
 # A lease is renewed every two seconds and over after eight by the database's clock; its holder closes its socket
 # when its own clock says six seconds since the last renewal.
 LEASE_SECONDS = 8
+
+
+class Holder(NamedTuple):
+    """Who holds a gateway: what it writes stands or falls with its epoch."""
+
+    gateway_id: int
+    epoch: int
+    name: str
 
 
 class Gateway(Base):

@@ -91,7 +91,7 @@ class GatewayRequest(Base):
     @property
     def given(self) -> dict[str, Any]:
         """Its arguments, opened."""
-        return msgspec.json.decode(self.arguments) if self.arguments else {}
+        return msgspec.json.decode(self.arguments.encode()) if self.arguments else {}
 
     @classmethod
     def ask(

@@ -10,14 +10,20 @@ from typing import Any
 from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
-from models.agent import Agent
+from models.addressing import address_of
+from models.agent import Agent, AgentKind
+from models.broadcast import broadcast
 from models.errors import Invalid, WrongState
+from models.gateway import Gateway, Holder
 from models.has_steps import Step
 from models.listeners import Listeners
 from models.message import Message, check_text
 from models.task import Task, TaskStatus
 from models.task_status import RUNNING
 
+BEFORE_IT = "Waits until the task before it is finished."
+AT_WORK = "{agent} is at work on as many tasks as it may take."
+CLAIMED = "On its way to {agent}, by {gateway}."
 ENDED_BADLY = (TaskStatus.FAILED, TaskStatus.CANCELLED)
 
 
@@ -72,8 +78,14 @@ class GivesWork:
         waiting = select(Task.agent_id).where(Task.topic_id == self.id, Task.waits_its_turn())
         return {agent.id: agent for agent in Agent.locked(session, *ids, also=waiting)}
 
-    def advance_among(self, session: Session, agents: dict[int, Agent], now: datetime) -> Task | None:
-        """Lets the next task of these agents go: one runs at a time, in order; who is away holds up nobody."""
+    def advance_among(
+        self, session: Session, agents: dict[int, Agent], now: datetime, holder: Holder | None = None
+    ) -> Task | None:
+        """Lets the next task of these agents go: one runs at a time, in order; who is away holds up nobody.
+
+        What is for an agent behind a gateway is left to whoever holds that gateway, who is nudged and comes here as
+        the `holder`: it claims what it then sends.
+        """
         which = (Task.topic_id == self.id, Task.waits_its_turn(), Task.agent_id.in_(list(agents)))
         waiting = Task.locked_where(session, *which)
         # What was begun goes on before anything new does.
@@ -83,12 +95,13 @@ class GivesWork:
         for task in waiting:
             task.advance_due_at = None
             agent = agents[task.agent_id]
-            why = "Waits until the task before it is finished." if busy else self._delegate(session, agent, task, now)
-            if why is None:
-                gone, busy = task, True
+            why, gone_now, turn = (BEFORE_IT, False, False) if busy else self._hand(session, agent, task, now, holder)
+            if gone_now:
+                gone = task
             elif why != task.why:
                 task.why = why
                 task.changed(session)
+            busy = busy or turn
         session.flush()
         return gone
 
@@ -142,12 +155,38 @@ class GivesWork:
         running = (Task.topic_id == self.id, Task.status.in_(RUNNING), Task.pending_tool_call.is_(None))
         return bool(session.scalar(select(exists().where(*running))))
 
+    def _hand(
+        self, session: Session, agent: Agent, task: Task, now: datetime, holder: Holder | None
+    ) -> tuple[str | None, bool, bool]:
+        """(what it waits for, whether it went, whether it has its turn: what is behind it then waits)."""
+        if agent.kind != AgentKind.GATEWAY:
+            why = self._delegate(session, agent, task, now)
+            return why, why is None, why is None
+        why, not_yet = agent.standing(session)
+        if why is None and not agent.has_room(session, agent.max_tasks):
+            why = AT_WORK.format(agent=agent.handle)
+        if why is not None:
+            return why, False, False
+        where = address_of(session, self, task, agent)
+        if isinstance(where, str):
+            return where, False, False
+        if holder is None or holder.gateway_id != where.gateway_id:
+            broadcast(session, f"gateway:{where.gateway_id}", "work", topic=self.id)
+            return not_yet, False, True
+        if not Gateway.is_held(session, holder.gateway_id, holder.epoch):
+            return not_yet, False, True
+        task.preface = where.context
+        words = CLAIMED.format(agent=agent.handle, gateway=holder.name)
+        agent_id = where.gateway_agent_id
+        task.claim(session, holder.gateway_id, agent_id, where.session_key, holder.epoch, now, words)
+        return None, True, True
+
     def _delegate(self, session: Session, agent: Agent, task: Task, now: datetime) -> str | None:
         """Hands the task over; or says why that cannot be now."""
         if not agent.has_room(session, agent.max_tasks):
-            return f"{agent.handle} is at work on as many tasks as it may take."
+            return AT_WORK.format(agent=agent.handle)
         chosen = agent.choose(session, task.only_session, now)
         if chosen is None:
-            return agent.why_not(False)
+            return Agent.why_not(agent, False)
         task.delegate(session, chosen.token, chosen.session_id, chosen.registration, f"Given to {agent.handle}.")
         return None

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import routing
-from models.agent import Agent
+from models.agent import Agent, AgentKind
 from models.agent_subscription import AgentSubscription
 from models.creative import Creative
 from models.mentions import mentioned
@@ -37,13 +37,14 @@ class Listeners:
 def listeners(session: Session, topic: Place, text: str, author: str, now: datetime) -> Listeners:
     """Who would take this text now. A named agent that is away takes it into its queue."""
     usable = list(session.scalars(Agent.usable_in(topic.creative_id).limit(1000)))
-    live = _live_sessions(session, [agent.id for agent in usable], now)
+    there = _Presence(session, usable, now)
     chosen = mentioned(text, usable) or [agent for agent in usable if agent.id == topic.primary_agent_id]
     if not chosen:
-        chosen = _by_expression(session, topic, text, author, [agent for agent in usable if agent.id in live])
+        routable = [agent for agent in usable if there.routable(agent)]
+        chosen = _by_expression(session, topic, text, author, routable)
     if not chosen:
         return Listeners(why=_why_nobody(usable))
-    waits = {agent.id: _waits_for(agent, topic, live.get(agent.id, set())) for agent in chosen}
+    waits = {agent.id: there.waits_for(agent, topic) for agent in chosen}
     return Listeners(sorted(chosen, key=lambda agent: agent.id), waits)
 
 
@@ -55,19 +56,39 @@ def called(session: Session, topic: Place, text: str, author: Agent, now: dateti
     chosen = mentioned(text, usable)
     if not chosen:
         return Listeners()
-    live = _live_sessions(session, [agent.id for agent in chosen], now)
-    waits = {agent.id: _waits_for(agent, topic, live.get(agent.id, set())) for agent in chosen}
+    there = _Presence(session, chosen, now)
+    waits = {agent.id: there.waits_for(agent, topic) for agent in chosen}
     return Listeners(sorted(chosen, key=lambda agent: agent.id), waits)
 
 
-def _live_sessions(session: Session, ids: list[int], now: datetime) -> dict[int, set[str | None]]:
-    rows = select(AgentSubscription.agent_id, AgentSubscription.session_id).where(
-        AgentSubscription.agent_id.in_(ids), AgentSubscription.live(now)
-    )
-    live: dict[int, set[str | None]] = {}
-    for agent_id, session_id in session.execute(rows):
-        live.setdefault(agent_id, set()).add(session_id)
-    return live
+class _Presence:
+    """Who of some agents can take work now: plugins by their live sessions, others by their gateways."""
+
+    def __init__(self, session: Session, agents: list[Agent], now: datetime) -> None:
+        plugins = [agent.id for agent in agents if agent.kind != AgentKind.GATEWAY]
+        others = [agent.id for agent in agents if agent.kind == AgentKind.GATEWAY]
+        rows = select(AgentSubscription.agent_id, AgentSubscription.session_id).where(
+            AgentSubscription.agent_id.in_(plugins), AgentSubscription.live(now)
+        )
+        self._live: dict[int, set[str | None]] = {}
+        for agent_id, session_id in session.execute(rows):
+            self._live.setdefault(agent_id, set()).add(session_id)
+        self._reasons = Agent.reasons(session, others) if others else {}
+
+    def routable(self, agent: Agent) -> bool:
+        if agent.kind == AgentKind.GATEWAY:
+            return self._reasons.get(agent.id) is None
+        return agent.id in self._live
+
+    def waits_for(self, agent: Agent, topic: Place) -> str | None:
+        if agent.kind == AgentKind.GATEWAY:
+            return self._reasons.get(agent.id)
+        sessions = self._live.get(agent.id, set())
+        if not sessions:
+            return f"{agent.handle} is not connected."
+        if topic.session_id is not None and agent.id == topic.session_agent_id and topic.session_id not in sessions:
+            return f"The session of {agent.handle} that this topic belongs to is not connected."
+        return None
 
 
 def _by_expression(session: Session, topic: Place, text: str, author: str, routable: list[Agent]) -> list[Agent]:
@@ -85,14 +106,6 @@ def _by_expression(session: Session, topic: Place, text: str, author: str, routa
         if routing.accepts(agent.routing_expression or "", {**facts, "agent": {"name": agent.handle}}):
             accepts.append(agent)
     return accepts
-
-
-def _waits_for(agent: Agent, topic: Place, sessions: set[str | None]) -> str | None:
-    if not sessions:
-        return f"{agent.handle} is not connected."
-    if topic.session_id is not None and agent.id == topic.session_agent_id and topic.session_id not in sessions:
-        return f"The session of {agent.handle} that this topic belongs to is not connected."
-    return None
 
 
 def _why_nobody(usable: list[Agent]) -> str:

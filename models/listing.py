@@ -10,13 +10,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, case, func, literal, select
 from sqlalchemy.orm import Session, joinedload
 
+from models import behind_gateway
 from models.agent import Agent
 from models.agent_session import AgentSession
 from models.agent_subscription import AgentSubscription
 from models.creative import Creative, CreativeShare, Level
+from models.gateway import Gateway
 from models.message import Message
 from models.permission_request import PermissionRequest
 from models.reading import later_in, oldest_first
+from models.running_answer import RunningAnswer
 from models.task import Task, TaskEvent
 from models.topic import Topic, TopicRead
 from models.user import User
@@ -98,6 +101,7 @@ def topics(user: User) -> Select[*tuple[Any, ...]]:
 def tasks(user: User) -> Select[*tuple[Any, ...]]:
     """The tasks of topics that a person may read."""
     readable = Topic.creative_id.in_(Creative.readable_by(user.id))
+    so_far = select(RunningAnswer.text).where(RunningAnswer.task_id == Task.id).limit(1).scalar_subquery()
     shown = (
         Task.id,
         Task.topic_id,
@@ -109,7 +113,7 @@ def tasks(user: User) -> Select[*tuple[Any, ...]]:
         Task.until,
         Task.run_id,
         Task.gateway_id,
-        Task.partial,
+        func.coalesce(so_far, Task.partial).label("partial"),
         Task.reply_message_id,
         Task.created_at,
         Task.finished_at,
@@ -135,8 +139,8 @@ def timelines(session: Session, task_ids: Sequence[int]) -> dict[int, list[Row[*
 
 
 def agents(user: User) -> Select[*tuple[Any, ...]]:
-    """The agents a person may see."""
-    return Agent.visible_to(user).with_only_columns(
+    """The agents a person may see, each with what tells whether its gateway takes work."""
+    shown = (
         Agent.id,
         Agent.name,
         Agent.handle,
@@ -147,7 +151,11 @@ def agents(user: User) -> Select[*tuple[Any, ...]]:
         Agent.max_tasks,
         Agent.gateway_id,
         Agent.gateway_agent_id,
+        Agent.own_token.is_not(None).label("has_own_token"),
+        Agent.key_differs,
     )
+    behind = Agent.visible_to(user).outerjoin(Gateway, Gateway.id == Agent.gateway_id)
+    return behind.with_only_columns(*shown, *behind_gateway.columns())
 
 
 def sessions(session: Session, agent_ids: Sequence[int], now: datetime) -> dict[int, list[Row[*tuple[Any, ...]]]]:

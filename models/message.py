@@ -86,10 +86,11 @@ class Message(Base):
         task_id: int | None = None,
         once: str | None = None,
         shown: Callable[[str], str] = render,
+        **origin: Any,
     ) -> "Message":
         """Stores what was said, under the topic's lock, and tells the topic's stream. Raises Invalid (text).
 
-        `shown` makes safe HTML of the text.
+        `shown` makes safe HTML of the text; `origin`: run_id, gateway_id, origin and cut, for what a gateway said.
         """
         text = check_text(text)
         message = cls(
@@ -102,6 +103,7 @@ class Message(Base):
             source=source,
             task_id=task_id,
             once=once,
+            **origin,
         )
         session.add(message)
         session.flush()

@@ -9,9 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
+from models import behind_gateway
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
 from models.creative import Creative, CreativeShare, Level
+from models.gateway import Gateway
 from models.message import Message
 from models.reading import earlier_in, later_in, newest_first, oldest_first, standing
 from models.task import Task, TaskEvent, TaskStatus
@@ -122,6 +124,7 @@ def agents(now: datetime, which: Select[Any]) -> Select[*tuple[Any, ...]]:
     dropped_at           when the newest of the dropped ones was lost
     working, waiting     how many of its tasks run, or wait
     working_since        since when the oldest of those that run does
+    gateway_...          of its gateway, what tells whether it takes work (`Agent.why_not`); null for a plugin's
     """
     there = AgentSubscription.agent_id == Agent.id
     presence = (
@@ -154,10 +157,16 @@ def agents(now: datetime, which: Select[Any]) -> Select[*tuple[Any, ...]]:
             Agent.keep_seconds,
             Agent.max_tasks,
             Agent.away_since,
+            Agent.gateway_id,
+            Agent.gateway_agent_id,
+            Agent.own_token.is_not(None).label("has_own_token"),
+            Agent.key_differs,
             *presence.c,
             *work.c,
+            *behind_gateway.columns(),
         )
         .join(User, User.id == Agent.owner_id)
+        .outerjoin(Gateway, Gateway.id == Agent.gateway_id)
         .join(presence, true())
         .join(work, true())
         .where(Agent.id.in_(which.with_only_columns(Agent.id).order_by(None)))

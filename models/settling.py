@@ -13,7 +13,9 @@ SETTLE = text(
         SELECT tm.message_id,
                CASE WHEN bool_or(t.status IN ('failed', 'cancelled')) THEN '{Delivery.FAILED}'
                     WHEN bool_and(t.status = 'done') THEN '{Delivery.ANSWERED}'
-                    WHEN bool_or(t.status = 'delegated' AND t.pending_tool_call IS NOT NULL) THEN '{Delivery.WORKING}'
+                    WHEN bool_or(
+                        t.status = 'delegated' AND (t.pending_tool_call IS NOT NULL OR t.heard_at IS NOT NULL)
+                    ) THEN '{Delivery.WORKING}'
                     WHEN bool_or(t.status = 'delegated' AND t.sent_at IS NOT NULL) THEN '{Delivery.DELIVERED}'
                     ELSE '{Delivery.ACCEPTED}' END AS delivery,
                string_agg(t.why, ' ' ORDER BY t.id) FILTER (WHERE t.status <> 'done') AS why

@@ -33,14 +33,16 @@ from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
 from models.errors import WrongState
 from models.has_steps import HasSteps
+from models.is_a_run import IsARun
 from models.message import Message
 from models.permission_request import PermissionRequest
+from models.put_aside import PutAside
 from models.settling import SETTLE
 from models.takes_turns import TakesTurns
 from models.task_status import OPEN, SuspendedFor, TaskStatus
 
 
-class Task(HasSteps, TakesTurns, Base):
+class Task(HasSteps, TakesTurns, PutAside, IsARun, Base):
     """One turn of one agent. `generation` is new for every attempt; an answer to an older one is refused."""
 
     __tablename__ = "tasks"
@@ -88,6 +90,8 @@ class Task(HasSteps, TakesTurns, Base):
     session_key: Mapped[str | None] = mapped_column(String(512))
     claimed_epoch: Mapped[int | None] = mapped_column(BigInteger)
     claimed_at: Mapped[Time | None]
+    # When its gateway last said something of its run.
+    heard_at: Mapped[Time | None]
     partial: Mapped[str | None] = mapped_column(Text)
     # What its agent did meanwhile: [{"name", "what", "ok", "figures"}].
     tools: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
@@ -186,10 +190,17 @@ class Task(HasSteps, TakesTurns, Base):
                 session.add(TaskEvent(task_id=id, event="sent", text="Its plugin has it.", actor="hub"))
                 cls._settle(session, id, stamped.topic_id)
 
-    def finish(self, session: Session, status: TaskStatus, why: str | None, now: datetime, actor: str) -> None:
-        """Ends it: done, failed or cancelled. Raises WrongState when it has ended before."""
+    def finish(
+        self, session: Session, status: TaskStatus, why: str | None, now: datetime, actor: str, stop: bool = True
+    ) -> None:
+        """Ends it: done, failed or cancelled. Raises WrongState when it has ended before.
+
+        `stop`: a gateway that works on a task being cancelled is asked to stop.
+        """
         if not self.is_open:
             raise WrongState(f"This task is {self.status} already.")
+        if stop and status == TaskStatus.CANCELLED:
+            self.stop_run(session)
         had_steps = self.suspended_for == SuspendedFor.STEPS
         self.status, self.why, self.until, self.finished_at = status, why, None, now
         self.suspended_for = self.advance_due_at = None
@@ -199,39 +210,12 @@ class Task(HasSteps, TakesTurns, Base):
         if had_steps or self.parent_id is not None:
             self.ended(session, had_steps, now)
 
-    def let_go(self, session: Session, agent: str, words: str, keep_until: datetime, now: datetime) -> None:
-        """Its agent stayed away: kept until then; or cancelled, when that is now, and its topic is told on return."""
-        if keep_until <= now:
-            self.untold_at = now
-            self.finish(session, TaskStatus.CANCELLED, words.format(agent=agent), now, "hub")
-        else:
-            why = sentences.KEPT.format(agent=agent, until=sentences.at(keep_until))
-            self.suspend(session, SuspendedFor.AGENT_OFFLINE, why, keep_until)
-
     def wait(self, session: Session, why: str, actor: str = "hub") -> None:
         """Puts it back into the queue."""
         self.status, self.why, self.until, self.suspended_for = TaskStatus.QUEUED, why, None, None
         self.generation = self.sent_to = self.sent_session_id = self.sent_at = None
         self._end_attempt(session)
         self.note(session, "queued", why, actor)
-        self.changed(session)
-
-    def park(self, session: Session, request_id: str, now: datetime) -> None:
-        """It waits for a person's decision: the topic goes on past it, or the answer would queue behind it."""
-        self.pending_tool_call = {"request_id": request_id, "requested_at": now.isoformat()}
-        self.note(session, "asked", "Waits for a person's decision.", "hub")
-        self.changed(session)
-
-    def suspend(self, session: Session, reason: SuspendedFor, why: str, until: datetime | None) -> None:
-        """Puts it aside and frees its place. The generation stays until it is given out again.
-
-        Without `until` it goes on when its turn comes, unless it has steps. Said again for the same reason, the
-        timeline has no second line.
-        """
-        if self.suspended_for != reason:
-            self.note(session, "suspended", why, "hub")
-        self.status, self.suspended_for, self.why, self.until = TaskStatus.SUSPENDED, reason, why, until
-        self._end_attempt(session)
         self.changed(session)
 
     def _end_attempt(self, session: Session) -> None:
@@ -243,8 +227,9 @@ class Task(HasSteps, TakesTurns, Base):
     def try_again(self, session: Session, agent_id: int, only_session: str | None, why: str, actor: str) -> None:
         """Puts it back into the queue as if it had never been tried, for this agent; for what waits or has failed."""
         self.agent_id, self.only_session = agent_id, only_session
-        self.finished_at = self.reply_message_id = self.run_id = self.partial = self.untold_at = None
+        self.finished_at = self.reply_message_id = self.untold_at = None
         self.sent_registration = 0
+        self.forget_run(session)
         self.wait(session, why, actor)
 
     def note(self, session: Session, event: str, words: str, actor: str) -> None:

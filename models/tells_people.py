@@ -15,6 +15,7 @@ from models import sentences
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
 from models.database import rules
+from models.gateway import Holder
 from models.hands_over import HandsOver
 from models.task import Task, TaskStatus
 
@@ -26,14 +27,15 @@ MOST_NAMED = 5
 class TellsPeople(HandsOver):
     """The notices of a topic about its work. Expects a topic."""
 
-    def advance(self, session: Session, now: datetime) -> Task | None:
+    def advance(self, session: Session, now: datetime, holder: Holder | None = None) -> Task | None:
         """Lets the next task go, under the topic's lock: one runs at a time, in order; who is away holds up nobody.
 
-        Returns the task that was delegated, None when none could be. Of who is back, what was cancelled is said.
+        Returns the task that was delegated, or claimed by this holder of a gateway; None when none could be. Of who
+        is back, what was cancelled is said.
         """
         to_tell_of = self.agents_to_tell_of(session)
         agents = self.lock_agents(session, *to_tell_of)
-        gone = self.advance_among(session, agents, now)
+        gone = self.advance_among(session, agents, now, holder)
         if to_tell_of:
             self.tell_returns(session, (agents[id] for id in to_tell_of), now)
         return gone

@@ -14,6 +14,7 @@ from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
 from models.creative import Creative
 from models.errors import Invalid, LostRace, NotFound, WrongState
+from models.hears_runs import HearsRuns
 from models.listeners import Listeners, listeners
 from models.markup import render
 from models.message import Message, Source
@@ -30,7 +31,7 @@ class Posted(NamedTuple):
     unrouted: str | None
 
 
-class Topic(TellsPeople, Base):
+class Topic(TellsPeople, HearsRuns, Base):
     """A conversation inside a creative. A session topic belongs to one session of one agent."""
 
     __tablename__ = "topics"

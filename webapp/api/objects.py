@@ -263,20 +263,20 @@ def task(row: Any, timeline: Sequence[Any]) -> Task:
 def agent(row: Any, sessions: Sequence[Any]) -> Agent:
     """A row of `listing.agents` with its sessions."""
     shown = [agent_session(one) for one in sessions]
-    routable = any(one.state == "live" for one in shown)
+    why_not = agents.Agent.why_not(row, any(one.state == "live" for one in shown))
     return Agent(
         id=row.id,
         name=row.name,
         kind=row.kind,
         owner_id=row.owner_id,
-        routable=routable,
-        why_not=agents.Agent.why_not(row, routable),
+        routable=why_not is None,
+        why_not=why_not,
         routing_expression=row.routing_expression,
         keep_seconds=row.keep_seconds,
         max_tasks=row.max_tasks,
         gateway_id=row.gateway_id,
         gateway_agent_id=row.gateway_agent_id,
-        has_own_token=False,
+        has_own_token=row.has_own_token,
         sessions=shown,
     )
 

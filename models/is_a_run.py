@@ -1,0 +1,129 @@
+"""A task as a run of a gateway: claimed before it is sent, begun when the gateway has it, heard of, stopped.
+
+A part of `Task`, in a file of its own. A plugin's task has no run.
+"""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session
+
+from models.gateway_request import GatewayRequest, Verb
+from models.processed_run import ProcessedRun
+from models.task_status import RUNNING, TaskStatus
+
+# No sooner: a gateway tries a model again and again by itself, without a word.
+SILENT = timedelta(minutes=5)
+SAYS_NOTHING = "The gateway has said nothing of this for five minutes. It may still come; or stop it and run it again."
+
+
+class IsARun:
+    """The run of one task. Expects the columns and verbs of `Task`."""
+
+    id: Any
+    status: Any
+    why: Any
+    until: Any
+    suspended_for: Any
+    generation: Any
+    advance_due_at: Any
+    sends: Any
+    sent_at: Any
+    run_id: Any
+    gateway_id: Any
+    gateway_agent_id: Any
+    session_key: Any
+    claimed_epoch: Any
+    claimed_at: Any
+    heard_at: Any
+    partial: Any
+    tools: Any
+
+    def claim(
+        self: Any,
+        session: Session,
+        gateway_id: int,
+        gateway_agent_id: str,
+        session_key: str,
+        epoch: int,
+        now: datetime,
+        words: str,
+    ) -> None:
+        """Takes it for sending. Its run id, a UUID, is what the gateway knows it by: committed before it is sent."""
+        self.status, self.why, self.until, self.suspended_for = TaskStatus.CLAIMED, None, None, None
+        self.generation = self.run_id = str(uuid.uuid4())
+        self.gateway_id, self.gateway_agent_id, self.session_key = gateway_id, gateway_agent_id, session_key
+        self.claimed_epoch, self.claimed_at, self.advance_due_at = epoch, now, None
+        self.partial = self.tools = self.sent_at = self.heard_at = None
+        self.sends += 1
+        self.note(session, "claimed", words, "hub")
+        self.changed(session)
+
+    def begun(self: Any, session: Session, words: str, now: datetime) -> bool:
+        """The gateway has it. False, and nothing changes, when it was begun or ended meanwhile."""
+        if self.status != TaskStatus.CLAIMED:
+            return False
+        self.status, self.why, self.sent_at = TaskStatus.DELEGATED, None, now
+        self.note(session, "sent", words, "hub")
+        self.changed(session)
+        return True
+
+    def adopt(self: Any, session: Session, run_id: str, words: str) -> None:
+        """The gateway goes on with it under another run id; what ends under the earlier one is of no account."""
+        if self.gateway_id is not None and self.run_id is not None:
+            ProcessedRun.claim(session, self.gateway_id, self.run_id, "superseded")
+        self.run_id = run_id[:200]
+        self.note(session, "resumed", words, "hub")
+        self.changed(session)
+
+    @classmethod
+    def heard(cls: Any, session: Session, id: int, now: datetime) -> None:
+        """A sign of life of its run; the first one, and the first after a silence, change what is said of it."""
+        running = (cls.id == id, cls.status.in_(RUNNING))
+        news = update(cls).where(*running, or_(cls.heard_at.is_(None), cls.why.is_not(None)))
+        topic_id = session.scalar(news.values(heard_at=now, why=None).returning(cls.topic_id))
+        if topic_id is not None:
+            cls._settle(session, id, topic_id)
+        else:
+            session.execute(update(cls).where(*running).values(heard_at=now))
+
+    @classmethod
+    def say_silent(cls: Any, session: Session, now: datetime) -> int:
+        """Says of runs without a sign of life for five minutes that they are silent; says how many.
+
+        Silence is normal for minutes: nothing is ended by it, a person decides.
+        """
+        last = func.greatest(cls.sent_at, cls.heard_at)
+        silent = (cls.status == TaskStatus.DELEGATED, cls.run_id.is_not(None), cls.why.is_(None), last < now - SILENT)
+        ids = session.scalars(select(cls.id).where(*silent))
+        tasks = [task for task in cls.locked(session, ids) if task.status == TaskStatus.DELEGATED]
+        for task in tasks:
+            task.why = SAYS_NOTHING
+            task.note(session, "silent", SAYS_NOTHING, "hub")
+            task.changed(session)
+        return len(tasks)
+
+    def stop_run(self: Any, session: Session) -> None:
+        """Asks the gateway to stop what it does for this task; for one that is being ended by somebody here."""
+        if self.status not in RUNNING or self.run_id is None or self.gateway_id is None:
+            return
+        now = session.scalar(func.now())
+        GatewayRequest.ask(
+            session,
+            Verb.ABORT,
+            self.gateway_id,
+            None,
+            now,
+            task_id=self.id,
+            run_id=self.run_id,
+            session_key=self.session_key,
+        )
+
+    def forget_run(self: Any, session: Session) -> None:
+        """It is tried anew: an answer to the earlier run is refused from now on."""
+        if self.gateway_id is not None and self.run_id is not None:
+            ProcessedRun.claim(session, self.gateway_id, self.run_id, "superseded")
+        self.run_id = self.gateway_id = self.gateway_agent_id = self.session_key = None
+        self.claimed_epoch = self.claimed_at = self.heard_at = self.partial = self.tools = None
