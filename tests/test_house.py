@@ -103,6 +103,7 @@ FLOORS = (
         "registration",
         "under_way",
         "search",
+        "tracing",
     },
 )
 

@@ -19,6 +19,7 @@ from webapp.pages import (
     tokens,
     topic,
     topics,
+    trace,
 )
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
@@ -38,4 +39,5 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     creatives.blueprint,
     activity.blueprint,
     search.blueprint,
+    trace.blueprint,
 )
