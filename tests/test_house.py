@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 import sys
 from collections.abc import Iterator
 
@@ -205,6 +206,15 @@ def test_the_floors_of_the_foundation_run_downward() -> None:
         if floor[target] > floor[name.removeprefix("models.")]
     ]
     assert found == []
+
+
+def test_migrations_are_one_line_each_named_by_its_number() -> None:
+    files = sorted((ROOT / "models/migrations/versions").glob("*.py"))
+    told = [dict(re.findall(r'^(revision|down_revision) = (?:"(\w+)"|None)', file.read_text(), re.M)) for file in files]
+    numbers = [file.name[:4] for file in files]
+    assert numbers == [f"{number:04}" for number in range(1, len(files) + 1)]
+    assert [one["revision"] for one in told] == numbers
+    assert [one["down_revision"] for one in told] == ["", *numbers[:-1]]
 
 
 def test_no_import_hides_in_a_function() -> None:
