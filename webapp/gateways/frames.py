@@ -149,10 +149,14 @@ def restart_expected_ms(event: Event) -> int | None:
     return whole(mapping(event.payload).get("restartExpectedMs")) if event.name == SHUTDOWN else None
 
 
-def chat_send(session_key: str, message: str, idempotency_key: str, protocol: int) -> Params:
-    """Parameters of `chat.send`. What a person wrote is never read as a command of the gateway (`/new` and such)."""
+def chat_send(session_key: str, message: str, idempotency_key: str, protocol: int, *, as_admin: bool = False) -> Params:
+    """Parameters of `chat.send`.
+
+    Who holds `operator.admin` (`as_admin`) can keep protocol 4 from reading the text as one of its own commands (`/new`
+    and such). Without that scope the gateway refuses the whole message for the attempt.
+    """
     params: Params = {"sessionKey": session_key, "message": message, "idempotencyKey": idempotency_key}
-    if protocol >= 4:
+    if protocol >= 4 and as_admin:
         params["suppressCommandInterpretation"] = True
     return params
 

@@ -134,7 +134,9 @@ def hello(payload: Any) -> Hello:
     return Hello(PROTOCOL, text_or_none(mapping(payload).get("version")) or "")
 
 
-def chat_send(session_key: str, message: str, idempotency_key: str, protocol: int = PROTOCOL) -> Params:
+def chat_send(
+    session_key: str, message: str, idempotency_key: str, protocol: int = PROTOCOL, *, as_admin: bool = False
+) -> Params:
     """Parameters of `chat.send`."""
     return frames.chat_send(session_key, message, idempotency_key, PROTOCOL)
 

@@ -145,8 +145,10 @@ def test_a_run_in_flight_is_found_in_the_history() -> None:
 
 
 def test_only_documented_parameters_go_to_each_generation() -> None:
-    assert set(frames.chat_send("k", "m", "i", 3)) == {"sessionKey", "message", "idempotencyKey"}
-    assert frames.chat_send("k", "m", "i", 4)["suppressCommandInterpretation"] is True
+    plain = {"sessionKey": "k", "message": "m", "idempotencyKey": "i"}
+    assert frames.chat_send("k", "m", "i", 3, as_admin=True) == plain
+    assert frames.chat_send("k", "m", "i", 4) == plain  # refused without operator.admin: tried on 2026.9.6
+    assert frames.chat_send("k", "m", "i", 4, as_admin=True) == {**plain, "suppressCommandInterpretation": True}
     assert frames.history("k", 3, offset=20) == {"sessionKey": "k", "limit": 200}
     assert frames.history("k", 4, limit=5000, offset=20) == {"sessionKey": "k", "limit": 1000, "offset": 20}
     assert frames.chat_abort("k") == {"sessionKey": "k"}
