@@ -81,7 +81,7 @@ FLOORS = (
         "tray_item",
         "user",
     },
-    {"behind_gateway", "gateway_checks", "holds_work"},
+    {"behind_gateway", "gateway_checks", "holds_work", "local_process"},
     {"gateway_changes"},
     {"agent"},
     {"addressing", "listeners", "stuck"},

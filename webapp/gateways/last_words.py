@@ -22,17 +22,16 @@ NUMBER = re.compile(r"\bline (\d{1,6})|:(\d{1,6}):\d{1,6}\b", re.I)
 
 
 def of(data_dir: Path, gateway_id: int, started: float, exit: Exit) -> tuple[Problem, dict[str, Any]]:
-    """The problem and what belongs to it: {"exit_code", "signal", "line", "line_number", "log": [last lines]}."""
+    """The problem and what belongs to it: {"log": [last lines]}, or {"line", "line_text"} of the settings."""
     said = since(data_dir, gateway_id, started)
     at_fault = next((line for line in reversed(said) if CONFIG_WORDS.search(line)), None)
     is_config = exit.code == CONFIG_EXIT or (exit.code not in (0, None) and at_fault is not None)
-    facts: dict[str, Any] = {"exit_code": exit.code, "signal": exit.signal, "log": said[-5:]}
     if not is_config:
-        return Problem.CRASHED, facts
+        return Problem.CRASHED, {"log": said[-5:]}
     line = at_fault or (said[-1] if said else "")
     named = NUMBER.search(line)
     number = int(next(found for found in named.groups() if found)) if named else None
-    return Problem.CONFIG_ERROR, {**facts, "line": line[:500], "line_number": number}
+    return Problem.CONFIG_ERROR, {"line": number, "line_text": line[:500]}
 
 
 def since(data_dir: Path, gateway_id: int, started: float) -> list[str]:

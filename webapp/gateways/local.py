@@ -61,23 +61,36 @@ Proof = Callable[[], str | None]
 
 @dataclass(frozen=True)
 class Pace:
-    """The clock (monotonic seconds) and how to wait; tests bring their own."""
+    """The clock (monotonic seconds), how to wait, and how long for an answer; tests bring their own."""
 
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = gevent.sleep
+    ask_seconds: float = probes.ASK_SECONDS
+
+
+class Listener(Protocol):
+    """Who is told of each life."""
+
+    def began(self, process: LocalProcess, adopted: bool) -> None:
+        """A process was started, or found."""
+
+    def gone(self, exit: Exit, words: str) -> None:
+        """It has ended; `words` is a sentence that says why."""
 
 
 class LocalGateway:
     """One process at a time. Each begins a new life, and what belonged to an earlier one is ignored."""
 
-    def __init__(self, name: str, launch: Launch, proof: Proof, pace: Pace | None = None) -> None:
-        self.name, self.launch = name, launch
+    def __init__(
+        self, name: str, launch: Launch, proof: Proof, listener: Listener | None = None, pace: Pace | None = None
+    ) -> None:
+        self.name, self.launch, self.proof, self._listener = name, launch, proof, listener
         self.process: LocalProcess | None = None
         self.adopted = False
         self.holder: Holder | None = None
         self.last_exit: Exit | None = None
         self.life = 0
-        self._proof, self._pace = proof, pace or Pace()
+        self._pace = pace or Pace()
         self._connected_once = False
         self._failed = 0
         self._began = 0.0
@@ -90,17 +103,21 @@ class LocalGateway:
 
         `remembered` is what the row says of an earlier life, before this hub was started. `cancelled` ends the waiting.
         """
-        if self.process is None and remembered is not None and remembered.process() is not None:
-            self._begin(LocalProcess(remembered), adopted=True)
+        self.remember(remembered)
         if self.process is not None and not self.process.alive():
             self.ended()
         if self.process is not None and self._is_due_for_restart():
             log.info("gateway_restarts", gateway=self.name, pid=self.process.pid, tries=self._failed)
-            self.down()
+            self.down(f"{self.name} did not come back by itself, so it is started again.")
             self._pace.sleep(RESTART_SECONDS)
         if self.process is None:
             self._find_or_start(cancelled)
         return self._ready(cancelled)
+
+    def remember(self, identity: Identity | None) -> None:
+        """Takes over the process that an earlier hub started or adopted, if it still lives and none is kept."""
+        if self.process is None and identity is not None and identity.process() is not None:
+            self._begin(LocalProcess(identity), adopted=True)
 
     def connected(self) -> None:
         """It was connected to: it is well."""
@@ -128,7 +145,8 @@ class LocalGateway:
         try:
             self._begin(self.launch.started(), adopted=False)
         except CommandMissing as missing:
-            raise Trouble(Problem.COMMAND_MISSING, str(missing), waits=True) from missing
+            facts = {"command": (self.launch.command or [""])[0]}
+            raise Trouble(Problem.COMMAND_MISSING, str(missing), facts, waits=True) from missing
 
     def _adopt(self, found: Holder, cancelled: Callable[[], bool]) -> None:
         """Takes whoever listens for our gateway if it proves to be it, and touches nobody else."""
@@ -136,7 +154,7 @@ class LocalGateway:
         if found.mine and found.identity is not None:
             for _ in range(POLLS):
                 try:
-                    why = self._proof()
+                    why = self.proof()
                     break
                 except NotYet:
                     why = "it does not get ready"
@@ -147,7 +165,7 @@ class LocalGateway:
                 self._begin(LocalProcess(found.identity), adopted=True)
                 return
         words = f"Port {self.launch.port} is held by {found}, and {why}. It was not touched."
-        raise Trouble(Problem.PORT_TAKEN, words, {"holder": found.facts(), "why": why}, waits=True)
+        raise Trouble(Problem.PORT_TAKEN, words, {"port_holder": found.facts()}, waits=True)
 
     def _begin(self, process: LocalProcess, *, adopted: bool) -> None:
         self.life += 1
@@ -155,6 +173,8 @@ class LocalGateway:
         self._connected_once, self._failed = False, 0
         self._began = self._pace.clock() - max(0.0, time.time() - process.identity.started)
         log.info("gateway_process", gateway=self.name, pid=process.pid, adopted=adopted)
+        if self._listener is not None:
+            self._listener.began(process, adopted)
 
     def _ready(self, cancelled: Callable[[], bool]) -> LocalProcess:
         """Up to 30 polls, one a second. Raises Trouble when it ends meanwhile, or is not ready by then."""
@@ -163,7 +183,7 @@ class LocalGateway:
         for poll in range(POLLS):
             if not process.alive():
                 raise self.ended() or Trouble(Problem.CRASHED, f"{self.name} ended.")
-            answer = probes.ready(self.launch.port)
+            answer = probes.ready(self.launch.port, self._pace.ask_seconds)
             if answer.ok is not False:
                 self.holder = None
                 return process
@@ -191,28 +211,27 @@ class LocalGateway:
 
     def is_well(self, connection: Connected, seconds: float = HEALTH_SECONDS) -> bool:
         """HTTP says so, or any frame came lately, or it answers one question now."""
-        if probes.alive(self.launch.port).ok is not False:
+        if probes.alive(self.launch.port, self._pace.ask_seconds).ok is not False:
             return True
         if self._pace.clock() - connection.last_heard < seconds:
             return True
         try:
-            connection.request("health", {}, timeout=probes.ASK_SECONDS * 3)
+            connection.request("health", {}, timeout=self._pace.ask_seconds * 3)
         except Exception as error:
             return getattr(error, "error", None) is not None  # a refusal is an answer too
         return True
 
     # -- going down --------------------------------------------------------------------------------------------
 
-    def down(self) -> Exit | None:
-        """Ends the process with all of its family; how it ended, None when there was none."""
+    def down(self, words: str = "It was stopped.") -> Exit | None:
+        """Ends the process with all of its family, because of what `words` say; None when there was none."""
         process, self.process = self.process, None
         if process is None:
             return None
         self.life += 1
         if not process.end(ours=self.launch.made):
             log.warning("gateway_process_stays", gateway=self.name, pid=process.pid)
-        self._quiet_until = self._pace.clock() + COOL_DOWN_SECONDS
-        self.last_exit = process.exit()
+        self._over(process, words)
         return self.last_exit
 
     def ended(self) -> Trouble | None:
@@ -224,12 +243,20 @@ class LocalGateway:
         process.wait(LAST_WORDS_SECONDS)
         process.end(ours=self.launch.made)
         process.wait_for_output(LAST_WORDS_SECONDS)
-        exit = self.last_exit = process.exit()
-        started = process.identity.started
+        exit, started = process.exit(), process.identity.started
         problem, facts = last_words.of(self.launch.data_dir, self.launch.gateway_id, started, exit)
-        lived = max(0, round(time.time() - started))
+        trouble = self._trouble(problem, facts, exit, max(0, round(time.time() - started)))
+        self._over(process, trouble.words)
+        return trouble
+
+    def _trouble(self, problem: Problem, facts: dict[str, Any], exit: Exit, lived: int) -> Trouble:
         if problem is Problem.CONFIG_ERROR:
-            number = facts.get("line_number")
+            number = facts.get("line")
             where = f"line {number} of its settings" if number else "its settings are wrong"
             return Trouble(problem, f"{self.name} does not start: {where}.", facts, waits=True)
         return Trouble(problem, f"{self.name} ended by itself, {exit}, after {lived} s.", facts)
+
+    def _over(self, process: LocalProcess, words: str) -> None:
+        self.last_exit = process.exit()
+        if self._listener is not None:
+            self._listener.gone(self.last_exit, words)

@@ -39,7 +39,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now, self.slept = 0.0, []
-        self.pace = Pace(lambda: self.now, self.sleep)
+        self.pace = Pace(lambda: self.now, self.sleep, 0.5)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
@@ -59,7 +59,7 @@ class Started:
 
     def gateway(self, *arguments: str, command: list[str] | None = None) -> LocalGateway:
         launch = Launch(command or [sys.executable, "-S", SCRIPT, *arguments], self.port, TOKEN, {}, self.folder, 1)
-        self.all.append(LocalGateway("office", launch, lambda: self.proof(), self.clock.pace))
+        self.all.append(LocalGateway("office", launch, lambda: self.proof(), pace=self.clock.pace))
         return self.all[-1]
 
     def stranger(self, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -121,7 +121,8 @@ def test_a_bad_configuration_is_one_attempt_with_the_line_at_fault(here: Started
     with pytest.raises(Trouble) as refused:
         here.gateway(fault).up()
     assert (refused.value.problem, refused.value.waits) == (Problem.CONFIG_ERROR, True)
-    assert refused.value.facts["line"].startswith("Invalid config at /etc/openclaw.json:14:3")
+    assert refused.value.facts["line"] == 14
+    assert refused.value.facts["line_text"].startswith("Invalid config at /etc/openclaw.json:14:3")
     assert refused.value.words == "office does not start: line 14 of its settings."
 
 
@@ -202,7 +203,15 @@ def test_reconnect_comes_first_and_restart_second(here: Started) -> None:
     here.clock.slept.clear()
     second = office.up()
     assert second.pid != first.pid and not first.alive()
-    assert here.clock.slept[:2] == [RESTART_SECONDS, COOL_DOWN_SECONDS - RESTART_SECONDS]
+    assert here.clock.slept[0] == RESTART_SECONDS
+
+
+def test_two_starts_are_never_closer_than_the_cool_down(here: Started) -> None:
+    office = here.gateway("code", "3")
+    for _ in range(2):
+        with pytest.raises(Trouble):
+            office.up()
+    assert here.clock.now >= COOL_DOWN_SECONDS and len(here.log().splitlines()) == 2
 
 
 def test_one_that_ignores_term_is_gone_with_its_child(here: Started) -> None:
