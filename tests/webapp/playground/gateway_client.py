@@ -31,7 +31,9 @@ class GatewayClient:
     def __init__(self, url: str, **options: Any) -> None:
         self.frames: list[Frame] = []
         self.hello: Frame = {}
-        self._socket = websocket.create_connection(url, timeout=10, suppress_origin="origin" not in options, **options)
+        self._socket = websocket.create_connection(
+            url, timeout=10, suppress_origin="origin" not in options, skip_utf8_validation=True, **options
+        )
 
     def connect(
         self,

@@ -228,6 +228,7 @@ def test_tools_are_seen_by_those_who_ask_to_see_them(gateway: Gateway, client: C
     assert [(each["stream"], each["data"]["phase"]) for each in seen if each["stream"] in ("tool", "item")] == [
         ("item", "start"),
         ("tool", "start"),
+        ("tool", "update"),
         ("tool", "result"),
         ("item", "end"),
     ]

@@ -140,8 +140,9 @@ def test_a_job_bound_to_a_session_speaks_into_it(gateway: Gateway, client: Clien
     entry = ours.ledger.run(final["payload"]["runId"])
     assert (entry.source, entry.text, entry.idempotency_key) == ("job", "Good morning", None)
     assert mine.chats(entry.run_id, "status") == []
+    mine.until(lambda frame: frame.get("event") == "cron" and frame["payload"]["action"] == "removed")
     actions = [f["payload"]["action"] for f in mine.frames if f.get("event") == "cron"]
-    assert actions == ["added", "started", "finished"]
+    assert actions == ["added", "started", "finished", "removed"]
     assert mine.request("cron.list")["payload"]["jobs"] == [] and job["sessionTarget"] == "session:Room"
 
 

@@ -1,6 +1,7 @@
 """One client: challenged, let in or refused, heard, and told what happens, faults and all."""
 
 import contextlib
+import secrets
 import time
 import uuid
 from typing import Any
@@ -177,6 +178,7 @@ class Connection:
             default_agent=house.default_agent,
             uptime=time.monotonic() - house.started_at,
             tick=house.settings.tick,
+            canvas=f"{self._visitor.own_origins[0]}/__openclaw__/cap/{secrets.token_urlsafe(24)}",
         )
 
     def _take(self, given: str) -> None:

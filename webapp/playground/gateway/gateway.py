@@ -22,7 +22,7 @@ from webapp.playground.gateway.methods import Methods
 from webapp.playground.gateway.server import Asked, Door, Server
 from webapp.playground.gateway.sessions import milliseconds
 from webapp.playground.gateway.turns import Turns
-from webapp.playground.gateway.wire import Wire
+from webapp.playground.gateway.wire import GOODBYE, Wire
 
 DOWN, STARTING, ACCEPTING, DRAINING = "down", "starting", "accepting", "draining"
 
@@ -97,6 +97,7 @@ class PlaygroundGateway:
             clock.every(settings.ping, self._ping)
             clock.after(starting + settings.resume, lambda: self.turns.resume(queued))
             self._jobs.arm(self.turns)
+        self.house.notify()
         return self
 
     def drain(self) -> None:
@@ -235,7 +236,7 @@ class PlaygroundGateway:
                 each.wire.close(1012, "service restart")
             self.house.clock.stop()
         with contextlib.suppress(TimeoutError):
-            self.wait_for(lambda: not self.house.connections, 2.0)
+            self.wait_for(lambda: not self.house.connections, GOODBYE)
         for each in list(self.house.connections):
             each.wire.finish()
         self._close_port()

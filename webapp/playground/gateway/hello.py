@@ -35,8 +35,9 @@ def hello(
     default_agent: str,
     uptime: float,
     tick: float,
+    canvas: str,
 ) -> dict[str, Any]:
-    """The payload of hello-ok; `uptime` and `tick` in seconds."""
+    """The payload of hello-ok; `uptime` and `tick` in seconds, `canvas` an address that is a secret."""
     server = {"version": VERSIONS[protocol], "connId": connection_id}
     features: dict[str, Any] = {"methods": methods, "events": EVENTS}
     auth: dict[str, Any] = {"role": admitted.role, "scopes": list(admitted.scopes)}
@@ -55,6 +56,7 @@ def hello(
         defaults |= {"modelConfigured": True, "ownership": "legacy", "selectionRequired": False}
     if admitted.device_token is not None:
         auth |= {"deviceToken": admitted.device_token, "issuedAtMs": admitted.issued_at}
+    surfaces = {"pluginSurfaceUrls": {"canvas": canvas}} if protocol > 3 else {"canvasHostUrl": canvas}
     return {
         "type": "hello-ok",
         "protocol": protocol,
@@ -67,6 +69,7 @@ def hello(
             "uptimeMs": round(uptime * 1000),
             "sessionDefaults": defaults,
         },
+        **surfaces,
         "auth": auth,
         "policy": policy,
     }

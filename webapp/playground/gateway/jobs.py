@@ -12,6 +12,8 @@ from webapp.playground.gateway.refusals import invalid
 from webapp.playground.gateway.sessions import milliseconds
 from webapp.playground.gateway.turns import Turns
 
+NO_CHANNEL = "Channel is required (no configured channels detected)."
+
 
 @dataclass
 class Job:
@@ -37,8 +39,12 @@ class Job:
             "createdAtMs": self.created_at,
             "updatedAtMs": self.created_at,
             **given,
-            "state": {"nextRunAtMs": round(self.next_at * 1000)} if self.enabled else {},
-        }
+            "state": {},
+        } | (self._next() if self.enabled else {})
+
+    def _next(self) -> dict[str, Any]:
+        at = round(self.next_at * 1000)
+        return {"nextRunAtMs": at, "state": {"nextRunAtMs": at}}
 
 
 class Jobs:
@@ -86,37 +92,47 @@ class Jobs:
         """Now, whatever its schedule says."""
         assert self._turns is not None
         if not job.enabled or job.id not in self.all:
-            return
+            return None
         self._tell("started", job)
         payload, target = job.params["payload"], job.params["sessionTarget"]
         if target == "main":
-            preview = str(payload.get("text", payload.get("message", "")))[:120]
-            told = {"ts": milliseconds(), "status": "skipped", "reason": "no-route", "preview": preview}
-            self._house.tell("heartbeat", told)
-        else:
-            key = f"agent:{job.agent_id}:cron:{job.id}:run:{uuid.uuid4()}"
-            if target.startswith("session:"):
-                key = self._house.key(target.removeprefix("session:"))
-            self._turns.job(key, str(payload.get("message", "")), provenance(job.id))
-        self._after(job)
+            self._beat(str(payload.get("text", payload.get("message", ""))))
+            return self._after(job, {"status": "ok", "completionStatus": "succeeded"})
+        key = f"agent:{job.agent_id}:cron:{job.id}:run:{uuid.uuid4()}"
+        if target.startswith("session:"):
+            key = self._house.key(target.removeprefix("session:"))
+        entry = self._turns.job(key, str(payload.get("message", "")), provenance(job.id))
 
-    def _after(self, job: Job) -> None:
-        if job.params["schedule"]["kind"] == "every":
+        def over() -> None:
+            # Without a channel to deliver to a real gateway calls this an error, though the session has heard it.
+            told = {"status": "error", "completionStatus": "failed", "error": NO_CHANNEL}
+            self._after(job, {**told, "summary": entry.text, "sessionKey": key})
+
+        return self._turns.when_ended(entry.run_id, over)
+
+    def _beat(self, text: str) -> None:
+        told = {"ts": milliseconds(), "status": "skipped", "reason": "no-route", "preview": text[:200]}
+        message = "Heartbeat has no delivery route yet. Message your bot once, or set agents.defaults.heartbeat.target."
+        self._house.tell("heartbeat", {**told, "hasMedia": False, "durationMs": 0, "message": message})
+
+    def _after(self, job: Job, how: dict[str, Any]) -> None:
+        again = job.params["schedule"]["kind"] == "every" and job.enabled
+        if again:
             job.next_at = time.time() + job.params["schedule"]["everyMs"] / 1000
             self._appoint(job)
         else:
             job.enabled = False
-        self._tell("finished", job)
-        if not job.enabled and job.params.get("deleteAfterRun"):
-            self.all.pop(job.id, None)
+        self._tell("finished", job, **how)
+        if not again and job.params.get("deleteAfterRun") and self.all.pop(job.id, None):
+            self._tell("removed", job)
 
     def _appoint(self, job: Job) -> None:
         if job.enabled:
             left = max(job.next_at - time.time(), 0.0)
             job.appointment = self._house.clock.after(left, lambda: self.fire(job))
 
-    def _tell(self, action: str, job: Job) -> None:
-        self._house.tell("cron", {"jobId": job.id, "action": action, "job": job.as_json()})
+    def _tell(self, action: str, job: Job, **more: Any) -> None:
+        self._house.tell("cron", {"jobId": job.id, "action": action, "job": job.as_json(), **more})
 
 
 def provenance(job_id: str) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class Methods:
         self._add(ADMIN, "sessions.reset", self._reset, {"key": str}, {"reason": str})
         self._add(ADMIN, "sessions.delete", self._archive, {"key": str}, {"deleteTranscript": bool})
         job = {"name": str, "schedule": dict, "sessionTarget": str, "wakeMode": str, "payload": dict}
-        more = {"deleteAfterRun": bool, "agentId": str, "enabled": bool, "description": str, "delivery": dict}
+        more = {"deleteAfterRun": bool, "agentId": str, "enabled": bool, "sessionKey": str, "delivery": dict}
         self._add(ADMIN, "cron.add", lambda call: jobs.add(call.params).as_json(), job, more)
         self._add(ADMIN, "cron.remove", self._remove_job, {"id": str})
         self._add(PAIRING, "device.pair.list", self._list_devices)
@@ -190,7 +190,8 @@ class Methods:
         ]
         model = {"model": {"primary": "mock/echo-1"}}
         listed = [{**agent, **model} for agent in agents]
-        return {"defaultId": house.default_agent, "mainKey": "main", "scope": "per-sender", "agents": listed}
+        more = {"ownership": "legacy", "selectionRequired": False} if house.settings.protocol > 3 else {}
+        return {"defaultId": house.default_agent, "mainKey": "main", "scope": "per-sender", "agents": listed, **more}
 
     def _create(self, call: Call) -> dict[str, Any]:
         name = call.params["name"]

@@ -1,6 +1,5 @@
 """One answer in the making: it follows its plan step by step on the clock, and ends in exactly one way."""
 
-import uuid
 from collections.abc import Generator
 from typing import Protocol
 
@@ -11,6 +10,7 @@ from webapp.playground.gateway.house import House, Listener
 from webapp.playground.gateway.ledger import Entry
 from webapp.playground.gateway.plans import Plan
 from webapp.playground.gateway.sessions import Session, milliseconds
+from webapp.playground.gateway.tools import ToolCall, output
 from webapp.playground.gateway.voice import Voice
 
 TRIES = 4  # of a model whose stream breaks off
@@ -22,7 +22,6 @@ FAILURES = {
 }
 OTHERWISE = ("LLM request failed: the provider had an error.", "server_error", "server")
 TIMED_OUT = ("LLM request timed out.", "timeout", "timeout")
-OUTPUTS = {"uname -s": "Linux"}  # nothing is ever executed here
 Steps = Generator[float | None, None, None]
 
 
@@ -148,7 +147,7 @@ class Run:
                 yield from self._fail(*TIMED_OUT)
                 return False
             self.voice.lifecycle(phase="finishing", error=TIMED_OUT[0], aborted=False, endedAt=milliseconds())
-            self.voice.status("starting_model")
+            self.voice.status("starting_model", "retrying")
             self.voice.show()
             yield self._house.settings.retry
             self.voice.take_back()
@@ -183,45 +182,36 @@ class Run:
 
     def _use(self, plan: Plan) -> Generator[float | None, None, str | None]:
         """Runs a tool, so to speak; returns its result, or None when the run ended on the way."""
-        call_id = f"call_{uuid.uuid4().hex[:8]}"
-        command = str(plan.arguments.get("command", ""))
-        tool = {"name": plan.tool, "toolCallId": call_id}
-        item = {"itemId": f"tool:{call_id}", **tool, "kind": "tool", "title": f"{plan.tool.title()} {command}".strip()}
-        self.voice.agent("item", {**item, "phase": "start", "status": "running", "meta": command}, "tool-events")
-        self.voice.agent("tool", {"phase": "start", **tool, "args": plan.arguments}, "tool-events")
-        result = OUTPUTS.get(command, f"({plan.tool} {command})".replace(" )", ")"))
+        call = ToolCall(self.voice, plan, self._protocol)
+        call.begun()
+        result, denied = output(call.command), False
         if plan.tool == "exec" and self._house.settings.exec_mode == "ask":
-            asker = self.asker
             if self._protocol < 4:
-                self._approvals.ask(self.session, command, "", "", asker, self._after)
+                asked = self._approvals.ask(self.session, call.command, "", "", self.asker, self._after)
+                call.waits(asked.id)
                 self._end_well()
                 return None
-            if not self._approvals.possible(asker):
-                result = HEADLESS
+            if not self._approvals.possible(self.asker):
+                result, denied = HEADLESS, True
             else:
                 self._approval = asked = self._approvals.ask(
-                    self.session, command, self.entry.run_id, call_id, asker, self._go_on
+                    self.session, call.command, self.entry.run_id, call.id, self.asker, self._go_on
                 )
-                self.voice.lifecycle(phase="waiting-approval", approvalId=asked.id, toolCallId=call_id)
+                self.voice.lifecycle(phase="waiting-approval", approvalId=asked.id, toolCallId=call.id)
                 yield None
                 self._approval = None
-                self.voice.lifecycle(phase="approval-resolved", approvalId=asked.id, toolCallId=call_id)
+                self.voice.lifecycle(phase="approval-resolved", approvalId=asked.id, toolCallId=call.id)
+                yield 0.01  # the answer to the decision comes first
                 if asked.decision in (None, "deny"):
                     why = "user-denied" if asked.decision else "approval-timeout"
-                    result = f"Exec denied (gateway id={asked.id}, {why}): {command}"
-        failed = result.startswith("Exec denied")
-        content = {"content": [{"type": "text", "text": result}]}
-        done = {"phase": "result", **tool, "meta": command, "isError": failed, "result": content}
-        self.voice.agent("tool", done, "tool-events")
-        status = "failed" if failed else "completed"
-        self.voice.agent("item", {**item, "phase": "end", "status": status, "meta": command}, "tool-events")
-        output = {"itemId": f"command:{call_id}", "phase": "end", **tool, "output": result, "status": status}
-        self.voice.agent("command_output", output, "tool-events")
+                    result, denied = f"Exec denied (gateway id={asked.id}, {why}): {call.command}", True
+        call.done(result, denied)
+        self.voice.model()
         return result
 
     def _go_on(self, approval: Approval) -> None:
         if not self.ended:
-            self._house.clock.after(0, self._step)
+            self._step()
 
     def _after(self, approval: Approval) -> None:
         """Protocol 3: the answer to a decision comes by itself, under a run id made of the approval's."""
@@ -229,7 +219,7 @@ class Run:
         if approval.decision in (None, "deny"):
             text = f"An async command did not run (gateway id={approval.id}, user-denied): {command}"
         else:
-            text = f"Exec finished (gateway id={approval.id}, code 0)\n{OUTPUTS.get(command, command)}"
+            text = f"Exec finished (gateway id={approval.id}, code 0)\n{output(command)}"
         run_id = f"exec-approval-followup:{approval.id}"
         entry = Entry(run_id, self.session.key, self.session.agent_id, "followup", message=text)
         self._house.ledger.begin(entry)

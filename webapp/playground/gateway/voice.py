@@ -44,11 +44,11 @@ class Voice:
         if self._new:
             self.lifecycle(phase="model", provider="mock", model="echo-1")
 
-    def status(self, phase: str) -> None:
-        """What the run is busy with."""
+    def status(self, phase: str, closer: str = "") -> None:
+        """What the run is busy with; `closer` is the word for those who look closely."""
         self.seq += 1
         self._chat("status", phase=phase)
-        self._agent("run_status", {"phase": phase})
+        self._agent("run_status", {"phase": closer or phase})
 
     def lifecycle(self, **data: Any) -> None:
         """A phase of the run, for those who look closely."""
@@ -126,17 +126,14 @@ class Voice:
         more: dict[str, Any] = {"message": spoken(text)} if text else {}
         self._end("aborted", stopReason=reason, **more)
         self._agent("lifecycle", {"phase": "end", "status": "cancelled", "aborted": True, "stopReason": reason})
-        if self._new:
-            self.lifecycle(phase="error", error="This operation was aborted", aborted=True, endedAt=milliseconds())
-        else:
-            self.seq = 1
-            self._agent("lifecycle", {"phase": "end", "aborted": True, "endedAt": milliseconds()})
+        self._house.clock.after(0, self._after_abort)  # whoever stopped it is answered first
 
     def failing(self, message: str) -> None:
         """The model failed; the run is about to."""
         if self._new:
             self.lifecycle(phase="finishing", error=message, aborted=False, endedAt=milliseconds())
             self.lifecycle(phase="model", provider=None, model=None)
+            self.lifecycle(phase="fallback_step", fallbackStepFinalOutcome="chain_exhausted")
         self.lifecycle(phase="error", error=message, endedAt=milliseconds())
 
     def error(self, message: str, detail: dict[str, Any]) -> None:
@@ -154,6 +151,14 @@ class Voice:
     def fall_silent(self) -> None:
         """Nothing more is said."""
         self._over = True
+
+    def _after_abort(self) -> None:
+        if self._new:
+            self.lifecycle(phase="model", provider=None, model=None)
+            self.lifecycle(phase="error", error="This operation was aborted", aborted=True, endedAt=milliseconds())
+        else:
+            self.seq = 1
+            self._agent("lifecycle", {"phase": "end", "aborted": True, "endedAt": milliseconds()})
 
     def _flush(self) -> None:
         self._flushing = False

@@ -14,7 +14,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 KEPT = 52_428_800  # bytes of unsent data, as policy.maxBufferedBytes says
 FRAME = 26_214_400  # the largest message taken, as policy.maxPayload says
 FIRST = 65_536  # ... before the handshake
-GOODBYE = 2.0  # seconds for the other side to answer a close
+GOODBYE = 0.5  # seconds for the other side to answer a close
 
 
 class Wire:
