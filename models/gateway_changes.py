@@ -19,6 +19,8 @@ from models.gateway_states import GatewayState, Happening
 from models.user import User
 
 NOBODY = "The command line"
+# A gateway whose secrets cannot be opened can be given others all the same.
+CLOSED = gateway_checks.CLOSED
 
 
 # -- finding -----------------------------------------------------------------------------------------------------------
@@ -26,7 +28,7 @@ NOBODY = "The command line"
 
 def found(session: Session, id: int) -> Gateway:
     """The gateway with this id. Raises NotFound."""
-    gateway = session.get(Gateway, id)
+    gateway = session.get(Gateway, id, options=CLOSED)
     if gateway is None or gateway.removed_at is not None:
         raise NotFound("There is no such gateway here.")
     return gateway
@@ -34,8 +36,8 @@ def found(session: Session, id: int) -> Gateway:
 
 def locked(session: Session, id: int) -> Gateway:
     """The gateway under its row lock, so that two people change it one after the other. Raises NotFound."""
-    query = select(Gateway).where(Gateway.id == id, Gateway.removed_at.is_(None)).with_for_update(key_share=True)
-    gateway = session.scalars(query.execution_options(populate_existing=True)).first()
+    query = select(Gateway).where(Gateway.id == id, Gateway.removed_at.is_(None)).options(*CLOSED)
+    gateway = session.scalars(query.with_for_update(key_share=True).execution_options(populate_existing=True)).first()
     if gateway is None:
         raise NotFound("There is no such gateway here.")
     return gateway
@@ -44,7 +46,7 @@ def locked(session: Session, id: int) -> Gateway:
 def named(session: Session, name: str) -> Gateway:
     """The gateway of this name, in any case. Raises NotFound."""
     mine = (func.lower(Gateway.name) == name.strip().lower(), Gateway.removed_at.is_(None))
-    gateway = session.scalars(select(Gateway).where(*mine)).first()
+    gateway = session.scalars(select(Gateway).where(*mine).options(*CLOSED)).first()
     if gateway is None:
         raise NotFound(f"There is no gateway named {name.strip()[:80]} here.")
     return gateway

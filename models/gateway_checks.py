@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from hmac import compare_digest
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from models.errors import Invalid, KeyDiffers, NameTaken
 from models.gateway import Gateway
@@ -15,6 +15,8 @@ VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 OURS = ("OPENCLAW_GATEWAY_PORT", "OPENCLAW_GATEWAY_TOKEN")
 LONGEST_TOKEN = 4096
 MOST_WORDS = 100
+# Secrets are opened when somebody needs one, not with the row.
+CLOSED = tuple(map(defer, (Gateway.token, Gateway.device_key, Gateway.device_token, Gateway.env)))
 NO_TOKEN = "This is no token: it is too long, or has signs in it that nobody can type."  # noqa: S105 (a sentence)
 
 
@@ -79,7 +81,7 @@ def check_key(session: Session, address: str, token: str | None, mine: int | Non
 def sharing(session: Session, address: str) -> list[Gateway]:
     """The gateways at this address, under their row locks."""
     here = select(Gateway).where(Gateway.address == address, Gateway.removed_at.is_(None)).order_by(Gateway.id)
-    return list(session.scalars(here.with_for_update(key_share=True)))
+    return list(session.scalars(here.options(*CLOSED).with_for_update(key_share=True)))
 
 
 def check_token(given: str | None) -> str | None:

@@ -21,6 +21,7 @@ SHARED = (
     "webapp.config",
     "webapp.errors",
     "webapp.fragments",
+    "webapp.gateway_words",
     "webapp.gateway_logs",
     "webapp.headers",
     "webapp.hub",
@@ -28,6 +29,7 @@ SHARED = (
     "webapp.prompts",
     "webapp.running",
     "webapp.streams",
+    "webapp.waiting",
     "webapp.words",
 )
 LIBRARIES = {
@@ -95,6 +97,7 @@ FLOORS = (
         "asking",
         "figures",
         "history",
+        "gateway_reading",
         "inbox",
         "listing",
         "membership",

@@ -27,8 +27,9 @@ class Hosts:
     names: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, given: object) -> bool:
         """Whether a host name or a literal address (without brackets) is among them."""
+        name = str(given)
         found = address(name)
         if found is None:
             return name.lower().rstrip(".") in self.names

@@ -8,6 +8,7 @@ from webapp.api import (
     agents,
     approvals,
     creatives,
+    gateways,
     health,
     me,
     messages,
@@ -22,6 +23,7 @@ from webapp.api import (
 CALLS = (
     me.calls,
     creatives.calls,
+    gateways.calls,
     topics.calls,
     messages.calls,
     tasks.calls,

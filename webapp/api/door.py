@@ -1,12 +1,13 @@
 """The door of every API call: who asks, what was sent, one transaction, the answer. The route table is made here too.
 
 A view gets an `Ask` and gives a Struct. All it does is one transaction; what becomes due by it goes after the commit.
+What a gateway must be asked first is asked in a transaction before that one, and waited for between the two.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from typing import Any, Generic, TypeVar
 
 import flask
@@ -18,8 +19,9 @@ from models.access_token import AccessToken
 from models.base import database_time
 from models.database import transaction
 from models.errors import NotFound
+from models.gateway_request import GatewayRequest
 from models.user import Role, User
-from webapp import auth
+from webapp import auth, waiting
 from webapp.advance import advance_due_topics
 from webapp.api import once, reading
 from webapp.api.fields import MAX_ID
@@ -32,11 +34,12 @@ PREFIX = "/api/v1"
 
 @dataclass
 class Ask(Generic[Given]):
-    """One call under way: the transaction, whose token it is, what was sent."""
+    """One call under way: the transaction, whose token it is, what was sent; and what a gateway answered, if asked."""
 
     session: Session
     token: AccessToken
     given: Given
+    heard: waiting.Answer | None = None
 
     @cached_property
     def now(self) -> datetime:
@@ -53,6 +56,15 @@ class Ask(Generic[Given]):
         if self.token.plugin_at is None:
             AccessToken.note_plugin(self.session, self.token.id, self.now)
 
+
+class Later(msgspec.Struct):
+    """A gateway has not answered yet: where to look for it is GET /gateways/:id/requests/:request_id."""
+
+    request_id: int
+
+
+# Asks a gateway for what a call needs; None when it needs nothing.
+Asks = Callable[..., GatewayRequest | None]
 
 # The route table of all files.
 TABLE: list["Call"] = []
@@ -71,6 +83,7 @@ class Call:
     status: int
     open: bool = False
     prefix: str = PREFIX
+    waits: bool = False
 
 
 @dataclass
@@ -93,11 +106,14 @@ class Calls:
         status: int | None = None,
         advances: bool = False,
         by_viewers: bool = False,
+        role: Role | None = None,
+        asks: Asks | None = None,
     ) -> Callable[[View], View]:
         """A view for `method path`: `takes` is what it reads (GET: from the query), `gives` what it answers.
 
         `advances`: it may let waiting tasks go, which happens after the commit. `by_viewers`: a write that the view
-        itself judges; any other needs the role member.
+        itself judges; any other needs the role member. `role`: it needs this one, to read as well. `asks`: what a
+        gateway is asked before the view runs; what it answered is `Ask.heard`.
         """
         expected = status or (204 if gives is None else 200)
 
@@ -105,15 +121,19 @@ class Calls:
             @wraps(view)
             def enter(**ids: int) -> Response:
                 token = auth.token()
-                if method != "GET" and not by_viewers:
+                if role is not None:
+                    auth.require(token.user, role)
+                elif method != "GET" and not by_viewers:
                     auth.require(token.user, Role.MEMBER)
                 _check_ids(ids)
-                answer = _pass(view, token, takes, expected, ids)
+                run = partial(_pass, view, token, takes, expected, ids)
+                answer = run(None) if asks is None else _asked_first(asks, token, takes, ids, run)
                 if advances:
                     advance_due_topics()
                 return answer
 
-            self._add(Call(view.__name__, method, path, _says(view), takes, gives, expected), enter)
+            call = Call(view.__name__, method, path, _says(view), takes, gives, expected, waits=asks is not None)
+            self._add(call, enter)
             return view
 
         return decorate
@@ -149,14 +169,38 @@ def _check_ids(ids: dict[str, int]) -> None:
         raise NotFound
 
 
-def _pass(view: View, token: AccessToken, takes: type[Any] | None, status: int, ids: dict[str, int]) -> Response:
+def _asked_first(
+    asks: Asks,
+    token: AccessToken,
+    takes: type[Any] | None,
+    ids: dict[str, int],
+    go_on: Callable[[waiting.Answer | None], Response],
+) -> Response:
+    """Asks, commits, waits; then goes on with the answer. A repeated write is not asked for again."""
+    with transaction() as session:
+        key = flask.request.headers.get("Idempotency-Key")
+        kept = None if key is None else once.kept(session, token, key)
+        if kept is not None:
+            return kept
+        request = asks(Ask(session, token, _given(takes)), **ids)
+    return go_on(None if request is None else waiting.answer_to(request.id))
+
+
+def _pass(
+    view: View,
+    token: AccessToken,
+    takes: type[Any] | None,
+    status: int,
+    ids: dict[str, int],
+    heard: waiting.Answer | None,
+) -> Response:
     """One transaction; with an Idempotency-Key the answer is kept in it, so that both are there or neither is."""
     with transaction() as session:
 
         def work() -> Response:
             given = _given(takes)
-            ask = Ask(session, token, given)
-            return answered(view(ask, **ids), status)
+            shown = view(Ask(session, token, given, heard), **ids)
+            return answered(shown, 202 if isinstance(shown, Later) else status)
 
         key = flask.request.headers.get("Idempotency-Key")
         if key is None or flask.request.method in READS:

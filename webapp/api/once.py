@@ -21,14 +21,21 @@ def answer(session: Session, token: AccessToken, key: str, work: Callable[[], Re
     A refusal undoes the work and is kept as well; a failure of ours is not: it ends the transaction, and with it the
     claim to the key. Raises Invalid for another request under the same key, Conflict while the first still runs.
     """
-    now = database_time(session)
-    kept = IdempotencyKey.claim(session, token.id, key, digest(), now)
-    if kept is not None:
-        response: Response = flask.Response(kept.body, kept.status, mimetype="application/json" if kept.body else None)
-        response.headers["Idempotent-Replayed"] = "true"
-        return response
+    replayed = kept(session, token, key)
+    if replayed is not None:
+        return replayed
     response = _done(session, work)
     IdempotencyKey.answered(session, token.id, key, digest(), response.status_code, response.get_data())
+    return response
+
+
+def kept(session: Session, token: AccessToken, key: str) -> Response | None:
+    """What the first request with this key answered; None when this one is the first. Raises like `answer`."""
+    found = IdempotencyKey.claim(session, token.id, key, digest(), database_time(session))
+    if found is None:
+        return None
+    response: Response = flask.Response(found.body, found.status, mimetype="application/json" if found.body else None)
+    response.headers["Idempotent-Replayed"] = "true"
     return response
 
 

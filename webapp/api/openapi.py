@@ -10,7 +10,7 @@ import msgspec
 
 from webapp import __version__
 from webapp.api import objects
-from webapp.api.door import TABLE, Call, Calls
+from webapp.api.door import TABLE, Call, Calls, Later
 
 REF = "#/components/schemas/{name}"
 PARAMETER = re.compile(r"<int:(\w+)>")
@@ -44,8 +44,8 @@ def described(table: Iterable[Call]) -> dict[str, Any]:
     """The document for these calls."""
     table = list(table)
     structs = [kind for call in table for kind in (call.takes, call.gives) if kind is not None]
-    shapes, components = msgspec.json.schema_components([*structs, objects.Refused], ref_template=REF)
-    shape: dict[type[Any], dict[str, Any]] = dict(zip([*structs, objects.Refused], shapes, strict=True))
+    shapes, components = msgspec.json.schema_components([*structs, objects.Refused, Later], ref_template=REF)
+    shape: dict[type[Any], dict[str, Any]] = dict(zip([*structs, objects.Refused, Later], shapes, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for call in table:
         path = PARAMETER.sub(r"{\1}", f"{call.prefix}{call.path}")
@@ -73,6 +73,8 @@ def operation(call: Call, shape: Mapping[type[Any], dict[str, Any]], components:
             "default": answer("Why it was not done.", call.gives if call.open else objects.Refused, shape),
         },
     }
+    if call.waits:
+        found["responses"]["202"] = answer("The gateway has not answered within 10 s.", Later, shape)
     if call.takes is not None and call.method in ("POST", "PATCH"):
         found["requestBody"] = {"required": True, **content(call.takes, shape)}
     if call.open:

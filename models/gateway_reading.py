@@ -1,0 +1,87 @@
+"""Gateways as plain rows, without their secrets: to list, to show, and how each stood in the last hours.
+
+A secret is not even opened here, so that a page shows what one needs to know when a key is missing.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, BIGINT, array
+from sqlalchemy.orm import Session
+
+from models.activity import Activity
+from models.agent import Agent
+from models.gateway import Gateway
+from models.gateway_states import GatewayState
+from models.sealed import Sealed
+
+OPEN_COLUMNS = tuple(column for column in Gateway.__table__.columns if not isinstance(column.type, Sealed))
+
+
+def gateways() -> Select[*tuple[Any, ...]]:
+    """Every gateway: its columns without secrets, `has_token`, `has_env`, `agent_ids` (ascending)."""
+    behind = select(func.array_agg(Agent.id)).where(Agent.gateway_id == Gateway.id, Agent.removed_at.is_(None))
+    nobody: Any = array([], type_=BIGINT)
+    agents = func.coalesce(behind.scalar_subquery(), nobody, type_=ARRAY(BIGINT))
+    return select(
+        *OPEN_COLUMNS,
+        Gateway.token.is_not(None).label("has_token"),
+        Gateway.env.is_not(None).label("has_env"),
+        agents.label("agent_ids"),
+    ).where(Gateway.removed_at.is_(None))
+
+
+def one(session: Session, id: int) -> Row[Any] | None:
+    """The row of `gateways` with this id, None when there is none."""
+    return session.execute(gateways().where(Gateway.id == id)).first()
+
+
+def by_name(session: Session) -> Sequence[Row[Any]]:
+    """All of them, by name."""
+    return session.execute(gateways().order_by(func.lower(Gateway.name), Gateway.id)).all()
+
+
+def worst(session: Session) -> list[Row[Any]]:
+    """What the header needs of each: id, name, state, problem and whether it drains."""
+    shown = (
+        Gateway.id,
+        Gateway.name,
+        Gateway.state,
+        Gateway.problem_code,
+        Gateway.missing_scopes,
+        Gateway.draining,
+        Gateway.open_runs,
+    )
+    return list(session.execute(select(*shown).where(Gateway.removed_at.is_(None)).order_by(Gateway.id)))
+
+
+def timeline(gateway_id: int) -> Select[*tuple[Any, ...]]:
+    """What it went through, to be ordered by id."""
+    return select(Activity, Activity.id).where(Activity.gateway_id == gateway_id)
+
+
+def stood(session: Session, since: datetime) -> dict[int, list[tuple[datetime, str]]]:
+    """For each gateway since when it stood how, oldest first: what held at `since`, and each change after it."""
+    known = (Activity.gateway_id == Gateway.id, Activity.state.is_not(None))
+    last = select(Activity.at, Activity.state).where(*known, Activity.at <= since).order_by(Activity.id.desc()).limit(1)
+    before = last.lateral("before")
+    here = select(Gateway.id, before.c.at, before.c.state).join(before, Gateway.id == Gateway.id)
+    later = (
+        select(Activity.gateway_id, Activity.at, Activity.state)
+        .where(Activity.gateway_id.is_not(None), Activity.state.is_not(None), Activity.at > since)
+        .order_by(Activity.id)
+    )
+    found: dict[int, list[tuple[datetime, str]]] = defaultdict(list)
+    for id, at, state in [*session.execute(here), *session.execute(later)]:
+        found[id].append((at, state))
+    return found
+
+
+def counts(session: Session) -> tuple[int, int]:
+    """How many there are, and how many of them run."""
+    running = func.count().filter(Gateway.state == GatewayState.RUNNING)
+    row = session.execute(select(func.count(), running).where(Gateway.removed_at.is_(None))).one()
+    return row[0], row[1]
