@@ -6,14 +6,16 @@ GARBAGE=2000 garbles more than the normal run does.
 import os
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.webapp.api.conftest import Join, Person, connect, with_another_token
 from tests.webapp.api.garbled import Garbled, calls
+from webapp import waiting
 
 EXAMPLES = int(os.environ.get("GARBAGE", "200"))
-STATUSES = {200, 201, 204, 400, 403, 404, 409, 413, 422}
+STATUSES = {200, 201, 202, 204, 400, 403, 404, 409, 413, 422}
 CODES = {
     400: {"malformed"},
     403: {"forbidden"},
@@ -46,8 +48,14 @@ def approval_ids(alice: Person, topic_id: int) -> list[int]:
     return [one["id"] for one in alice.call("GET", "/approvals")["items"]]
 
 
-def test_garbled_calls_are_answered_in_words_and_valid_ones_go_on(join: Join) -> None:
-    alice = join("Alice")
+def gateway(alice: Person, name: str, **more: Any) -> int:
+    """A gateway that nobody connects to."""
+    return alice.call("POST", "/gateways", {"name": name, "url": f"wss://{name}.example.org", **more})["id"]
+
+
+def test_garbled_calls_are_answered_in_words_and_valid_ones_go_on(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "answer_to", waiting.standing)  # nobody answers: there is nothing to wait for
+    alice = join("Alice", "operator")
     document = alice.client.get("/api/v1/openapi.json").get_json()
     told = alice.register()
     connect(told["agent_id"])
@@ -73,6 +81,8 @@ def test_garbled_calls_are_answered_in_words_and_valid_ones_go_on(join: Join) ->
         "approval_id": approval_ids(alice, topic_ids[1]),
     }
     hand = with_another_token(alice)
+    known["gateway_id"] = [gateway(alice, name, test=False) for name in ("office", "home")]
+    known["request_id"] = [alice.call("POST", f"/gateways/{known['gateway_id'][0]}/test")["request_id"]]
     count = 0
 
     @settings(
