@@ -14,7 +14,7 @@ from models import gateway_states
 from models.activity import Activity, ActivityKind
 from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
-from models.gateway_states import ConnectionState, GatewayState, Happening, Problem
+from models.gateway_states import STEADY, ConnectionState, GatewayState, Happening, Problem
 from models.sealed import Sealed
 
 # A lease is renewed every two seconds and over after eight by the database's clock; its holder closes its socket
@@ -136,8 +136,7 @@ class Gateway(Base):
         `words` is a whole sentence with the cause. `retry_in` overrides the usual wait before the next try; a state
         that waits for a person has no next try.
         """
-        failed = happening in (Happening.FAILED, Happening.LOST, Happening.REFUSED)
-        self.attempts = self.attempts + 1 if happening is Happening.FAILED else 0 if not failed else self.attempts
+        self.attempts = self._attempts_after(happening, now)
         before = self.state
         self.state = gateway_states.after(GatewayState(self.state), happening, self.attempts)
         if self.state != before:
@@ -153,12 +152,29 @@ class Gateway(Base):
         self.changed(session)
         return GatewayState(self.state)
 
+    def _attempts_after(self, happening: Happening, now: datetime) -> int:
+        """How many tries have failed in a row. Of a process of ours, one that was not well for a minute has failed."""
+        if happening is Happening.FAILED:
+            return self.attempts + 1
+        if happening is Happening.LOST and self.managed and self.connected_at is not None:
+            return 0 if now - self.connected_at >= STEADY else self.attempts + 1
+        kept = happening in (Happening.LOST, Happening.REFUSED) or (happening is Happening.CONNECTED and self.managed)
+        return self.attempts if kept else 0
+
+    def settle(self, session: Session, now: datetime) -> None:
+        """Forgets the tries that failed, once it has been connected for a minute."""
+        steady = self.connected_at is not None and now - self.connected_at >= STEADY
+        if steady and self.attempts:
+            self.attempts = 0
+            self.changed(session)
+
     def _connection_after(self, happening: Happening) -> ConnectionState:
         if happening is Happening.CONNECTED:
             return ConnectionState.CONNECTED
         if self.state == GatewayState.RECONNECTING:
             return ConnectionState.RECONNECTING
-        return ConnectionState.CONNECTING if happening is Happening.WANTED else ConnectionState.DISCONNECTED
+        begins = happening in (Happening.WANTED, Happening.RESTART)
+        return ConnectionState.CONNECTING if begins else ConnectionState.DISCONNECTED
 
     def note(
         self, session: Session, event: str, words: str, *, detail: str | None = None, actor: str = "hub", **about: Any

@@ -5,7 +5,8 @@ starting      -- connected ----------------------------> running
 starting      -- failed, lost -------------------------> reconnecting
 running       -- lost ---------------------------------> reconnecting
 reconnecting  -- connected ----------------------------> running
-reconnecting  -- failed, ten tries used up ------------> error          (a try every five minutes, an alert)
+any but stopped -- failed or lost, ten tries used up --> error          (a try every five minutes, an alert)
+any           -- restart ------------------------------> starting
 error         -- connected ----------------------------> running
 any but stopped -- refused ----------------------------> error          (waits for a person)
 error         -- wanted (somebody changed something) --> starting
@@ -16,6 +17,8 @@ from datetime import timedelta
 from enum import StrEnum
 
 FAST_TRIES = 10
+# A process that was connected for so long is well: what it failed before no longer counts.
+STEADY = timedelta(seconds=60)
 SLOW_SECONDS = 300.0
 FIRST_SECONDS, MOST_SECONDS = 1.0, 30.0
 JITTER = 0.25
@@ -67,6 +70,7 @@ class Happening(StrEnum):
     FAILED = "failed"
     LOST = "lost"
     REFUSED = "refused"
+    RESTART = "restart"
 
 
 def after(state: GatewayState, happening: Happening, attempts: int) -> GatewayState:
@@ -76,6 +80,8 @@ def after(state: GatewayState, happening: Happening, attempts: int) -> GatewaySt
     """
     if happening is Happening.UNWANTED:
         return GatewayState.STOPPED
+    if happening is Happening.RESTART:
+        return GatewayState.STARTING
     if state is GatewayState.STOPPED:
         return GatewayState.STARTING if happening is Happening.WANTED else state
     if happening is Happening.REFUSED:
@@ -86,7 +92,7 @@ def after(state: GatewayState, happening: Happening, attempts: int) -> GatewaySt
         return GatewayState.STARTING if state is GatewayState.ERROR else state
     if state is GatewayState.ERROR:
         return state
-    if happening is Happening.FAILED and attempts >= FAST_TRIES:
+    if attempts >= FAST_TRIES:
         return GatewayState.ERROR
     return GatewayState.RECONNECTING
 

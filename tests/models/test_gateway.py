@@ -29,30 +29,35 @@ TABLE = {
     (S.STOPPED, H.FAILED): (S.STOPPED, S.STOPPED),
     (S.STOPPED, H.LOST): (S.STOPPED, S.STOPPED),
     (S.STOPPED, H.REFUSED): (S.STOPPED, S.STOPPED),
+    (S.STOPPED, H.RESTART): (S.STARTING, S.STARTING),
     (S.STARTING, H.WANTED): (S.STARTING, S.STARTING),
     (S.STARTING, H.UNWANTED): (S.STOPPED, S.STOPPED),
     (S.STARTING, H.CONNECTED): (S.RUNNING, S.RUNNING),
     (S.STARTING, H.FAILED): (S.RECONNECTING, S.ERROR),
-    (S.STARTING, H.LOST): (S.RECONNECTING, S.RECONNECTING),
+    (S.STARTING, H.LOST): (S.RECONNECTING, S.ERROR),
     (S.STARTING, H.REFUSED): (S.ERROR, S.ERROR),
+    (S.STARTING, H.RESTART): (S.STARTING, S.STARTING),
     (S.RUNNING, H.WANTED): (S.RUNNING, S.RUNNING),
     (S.RUNNING, H.UNWANTED): (S.STOPPED, S.STOPPED),
     (S.RUNNING, H.CONNECTED): (S.RUNNING, S.RUNNING),
     (S.RUNNING, H.FAILED): (S.RECONNECTING, S.ERROR),
-    (S.RUNNING, H.LOST): (S.RECONNECTING, S.RECONNECTING),
+    (S.RUNNING, H.LOST): (S.RECONNECTING, S.ERROR),
     (S.RUNNING, H.REFUSED): (S.ERROR, S.ERROR),
+    (S.RUNNING, H.RESTART): (S.STARTING, S.STARTING),
     (S.RECONNECTING, H.WANTED): (S.RECONNECTING, S.RECONNECTING),
     (S.RECONNECTING, H.UNWANTED): (S.STOPPED, S.STOPPED),
     (S.RECONNECTING, H.CONNECTED): (S.RUNNING, S.RUNNING),
     (S.RECONNECTING, H.FAILED): (S.RECONNECTING, S.ERROR),
-    (S.RECONNECTING, H.LOST): (S.RECONNECTING, S.RECONNECTING),
+    (S.RECONNECTING, H.LOST): (S.RECONNECTING, S.ERROR),
     (S.RECONNECTING, H.REFUSED): (S.ERROR, S.ERROR),
+    (S.RECONNECTING, H.RESTART): (S.STARTING, S.STARTING),
     (S.ERROR, H.WANTED): (S.STARTING, S.STARTING),
     (S.ERROR, H.UNWANTED): (S.STOPPED, S.STOPPED),
     (S.ERROR, H.CONNECTED): (S.RUNNING, S.RUNNING),
     (S.ERROR, H.FAILED): (S.ERROR, S.ERROR),
     (S.ERROR, H.LOST): (S.ERROR, S.ERROR),
     (S.ERROR, H.REFUSED): (S.ERROR, S.ERROR),
+    (S.ERROR, H.RESTART): (S.STARTING, S.STARTING),
 }
 
 
@@ -88,6 +93,34 @@ def test_ten_failures_in_a_row_are_an_error_with_a_slow_next_try(session: Sessio
     assert harbor.next_attempt_at == NOW + timedelta(seconds=300)
     harbor.happened(session, H.CONNECTED, NOW, "Connected.")
     assert (harbor.state, harbor.attempts, harbor.problem_code, harbor.next_attempt_at) == (S.RUNNING, 0, None, None)
+
+
+def test_a_process_that_was_not_well_for_a_minute_has_failed(session: Session, harbor: Gateway) -> None:
+    harbor.managed = True
+    harbor.happened(session, H.WANTED, NOW, "Mira started it.")
+    for tries in range(1, FAST_TRIES):
+        harbor.happened(session, H.CONNECTED, NOW, "Connected.")
+        harbor.happened(session, H.LOST, NOW + timedelta(seconds=59), "It ended.", problem=Problem.CRASHED)
+        assert (harbor.state, harbor.attempts) == (S.RECONNECTING, tries)
+    harbor.happened(session, H.CONNECTED, NOW, "Connected.")
+    harbor.happened(session, H.LOST, NOW + timedelta(seconds=59), "It ended.", problem=Problem.CRASHED)
+    assert harbor.state == S.ERROR and harbor.next_attempt_at == NOW + timedelta(seconds=359)
+
+
+def test_a_stable_minute_forgets_what_failed_before(session: Session, harbor: Gateway) -> None:
+    harbor.managed = True
+    harbor.happened(session, H.WANTED, NOW, "Mira started it.")
+    harbor.happened(session, H.FAILED, NOW, "Nothing answers.", problem=Problem.NOT_READY)
+    harbor.happened(session, H.CONNECTED, NOW, "Connected.")
+    harbor.settle(session, NOW + timedelta(seconds=59))
+    assert harbor.attempts == 1
+    harbor.settle(session, NOW + timedelta(seconds=60))
+    assert harbor.attempts == 0
+    harbor.attempts = 3
+    harbor.happened(session, H.LOST, NOW + timedelta(seconds=90), "It ended.", problem=Problem.CRASHED)
+    assert (harbor.state, harbor.attempts) == (S.RECONNECTING, 0)
+    harbor.happened(session, H.RESTART, NOW, "Mira restarts it.")
+    assert (harbor.state, harbor.connection, harbor.attempts) == (S.STARTING, "connecting", 0)
 
 
 def test_a_refused_secret_has_no_next_try(session: Session, harbor: Gateway) -> None:
