@@ -209,6 +209,13 @@ def test_commands_are_answered_at_once(gateway: Gateway, client: Client) -> None
     assert ours.history()["messages"] == []
 
 
+def test_only_an_admin_may_keep_a_command_from_being_one(gateway: Gateway, client: Client) -> None:
+    ours = gateway()
+    params = {"sessionKey": "room", "message": "/new", "idempotencyKey": "k", "suppressCommandInterpretation": True}
+    assert not client(ours).request("chat.send", params)["ok"]
+    assert text_of(client(ours, EVERYTHING).ask("/new", suppressCommandInterpretation=True)) == "You said: /new"
+
+
 def test_no_more_runs_than_allowed_go_at_once(gateway: Gateway, client: Client) -> None:
     ours = client(gateway(max_concurrent=1))
     ours.chat("[[mock hang=1]]", "one")

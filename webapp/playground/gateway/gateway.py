@@ -87,9 +87,9 @@ class PlaygroundGateway:
             assert self.phase == DOWN, "it runs already"
             queued = self.turns.waiting
             self._new_life()
-            self.phase = STARTING if starting else ACCEPTING
             self._server = Server(self.port, Door(self._http, self._admit, self._serve))
             self.port = self._server.port
+            self.phase = STARTING if starting else ACCEPTING
             clock, settings = self.house.clock, self.settings
             clock.after(starting, self._accept)
             clock.every(settings.tick, lambda: self._beat("tick", {"ts": milliseconds()}))
@@ -253,6 +253,10 @@ class PlaygroundGateway:
         return found or (404, {"error": {"message": "not found"}})
 
     def _admit(self, asked: Asked) -> tuple[int, str] | None:
+        with self.house.lock:  # nobody comes in while a life begins or ends
+            return self._refusal(asked)
+
+    def _refusal(self, asked: Asked) -> tuple[int, str] | None:
         if self.faults.refuse is not None:
             return self.faults.refuse, "refused"
         if self.phase in (DOWN, DRAINING):

@@ -130,8 +130,11 @@ class Methods:
         mode = params.get("queueMode", self._house.settings.queue_mode)
         if mode not in MODES:
             raise invalid("invalid chat.send params: at /queueMode: must be equal to one of the allowed values")
+        literal = params.get("suppressCommandInterpretation", False)
+        if literal and (call.caller.admitted is None or not may(call.caller.admitted, ADMIN)):
+            raise invalid("system provenance fields require admin scope")
         key = self._house.key(params["sessionKey"])
-        return self._turns.send(key, params["message"], params["idempotencyKey"], mode, call.caller)
+        return self._turns.send(key, params["message"], params["idempotencyKey"], mode, call.caller, literal)
 
     def _abort(self, call: Call) -> dict[str, Any]:
         stopped = self._turns.abort(self._house.key(call.params["sessionKey"]), call.params.get("runId"))

@@ -60,10 +60,15 @@ class Turns:
         """Somebody waits for a turn."""
         return any(self.waiting.values())
 
-    def send(self, key: str, message: str, idempotency_key: str, mode: str, asker: Listener) -> dict[str, Any]:
-        """`chat.send` with a canonical key; the payload of its response. Nothing is said before it has been sent."""
+    def send(
+        self, key: str, message: str, idempotency_key: str, mode: str, asker: Listener, literal: bool = False
+    ) -> dict[str, Any]:
+        """`chat.send` with a canonical key; the payload of its response. Nothing is said before it has been sent.
+
+        `literal`: a command in the message is not for the gateway.
+        """
         try:
-            answer = self._send(key, message, idempotency_key, mode, asker)
+            answer = self._send(key, message, idempotency_key, mode, asker, literal)
         except Refused as refused:
             self._note(key, message, idempotency_key, asker, refused.message)
             raise
@@ -123,7 +128,9 @@ class Turns:
         for key in [key for key in self.waiting if key not in self.active]:
             self._take_next(key)
 
-    def _send(self, key: str, message: str, idempotency_key: str, mode: str, asker: Listener) -> dict[str, Any]:
+    def _send(
+        self, key: str, message: str, idempotency_key: str, mode: str, asker: Listener, literal: bool
+    ) -> dict[str, Any]:
         known = self._known(idempotency_key)
         if known is not None:
             return self._again(known, key, message)
@@ -132,7 +139,7 @@ class Turns:
         self._remember(Key(key, message, entry))
         answer: dict[str, Any] = {"runId": idempotency_key, "status": "started"}
         active = self.active.get(key)
-        if message.strip().lower() in ("/status", "/help", "/new"):
+        if not literal and message.strip().lower() in ("/status", "/help", "/new"):
             self._house.clock.after(0, lambda: self._command(session, entry))
         elif active is None:
             self._house.line(session, session.hear(message, idempotency_key))
