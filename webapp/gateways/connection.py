@@ -33,6 +33,7 @@ REQUEST_SECONDS = 30.0
 PING_SECONDS = 30.0
 LOOK_SECONDS = 1.0
 MISSED_TICKS = 2
+LAST_WORDS_SECONDS = 0.5
 NORMAL, GOING_AWAY, SILENT = 1000, 1001, 4000
 
 Hears = Callable[["GatewayConnection", Event], None]
@@ -126,6 +127,8 @@ class GatewayConnection:
             raise self._lost()
         self.hello = hello
         self.last_heard = self.last_used = self._clock()
+        for text in self._greeting.early:
+            self.hear(text)
         self._start(self._read, "reads")
         self._start(self._watch, "watches")
         log.info("gateway_connected", url=self.url, protocol=hello.protocol, version=hello.version)
@@ -268,6 +271,9 @@ class GatewayConnection:
         try:
             write(socket)
         except Ended as ended:
+            # What the gateway said before it went may still lie in our buffer: the reader tells better why.
+            if not ended.ours:
+                self.closed.wait(LAST_WORDS_SECONDS)
             self._end(ended.reason, ended.code)
             raise self._lost() from None
 

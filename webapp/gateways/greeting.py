@@ -14,11 +14,12 @@ from webapp.gateways import addresses, refusals
 from webapp.gateways.credentials import Credentials
 from webapp.gateways.refusals import Refused
 from webapp.gateways.websocket import Ended, Limits, NotSwitched, WebSocket
-from webapp.gateways.wire import Event, Hello, Response, Unreadable
+from webapp.gateways.wire import Challenge, Event, Hello, Response
 
 STEP_SECONDS = 15.0
+PROBE = b"hello"
+MOST_EARLY = 100
 
-Frame = Response | Event | Unreadable
 Opener = Callable[..., tuple[Any, str]]
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class Greeting:
     step_seconds: float = STEP_SECONDS
     headers: Mapping[str, str] = field(default_factory=dict)
     socket: WebSocket | None = None
+    early: list[bytes] = field(default_factory=list)  # what was said before the greeting was over
     missing_scopes: tuple[str, ...] = ()
 
     def run(self) -> Hello:
@@ -73,7 +75,7 @@ class Greeting:
         self.cut()
         socket = self.socket = self._upgraded()
         if not self.dialect.SHAKES_HANDS:
-            return Response("", True)
+            return self._answered(socket)
         challenge = self._awaited(socket, self._challenge, "The gateway took the connection and then said nothing.")
         id = str(uuid.uuid4())
         auth, scopes = self.credentials.shown(by_device), self.credentials.asked(by_device)
@@ -96,10 +98,31 @@ class Greeting:
             socket.send(asked)
         except Ended as ended:
             raise refusals.of_close(ended.code, ended.reason) from None
-        return self._awaited(socket, lambda frame: _answer(frame, id), "The gateway did not answer the greeting.")
+        silence = "The gateway did not answer the greeting."
+        return self._awaited(socket, lambda text: self._answer_to(id, text), silence)
 
-    def _challenge(self, frame: Frame) -> Any:
-        return self.dialect.challenge(frame) if isinstance(frame, Event) else None
+    def _answered(self, socket: WebSocket) -> Response:
+        """Without a handshake, a pong tells that somebody is there who does not throw us out."""
+
+        def pong(text: bytes | None) -> Response | None:
+            if text is not None and len(self.early) < MOST_EARLY:
+                self.early.append(text)
+            return Response("", True) if socket.pong == PROBE else None
+
+        try:
+            socket.ping(PROBE)
+        except Ended as ended:
+            raise refusals.of_close(ended.code, ended.reason) from None
+        return self._awaited(socket, pong, "The gateway took the connection and then said nothing.")
+
+    def _challenge(self, text: bytes | None) -> Challenge | None:
+        frame = self.dialect.parse(text) if text is not None else None
+        found: Challenge | None = self.dialect.challenge(frame) if isinstance(frame, Event) else None
+        return found
+
+    def _answer_to(self, id: str, text: bytes | None) -> Response | None:
+        frame = self.dialect.parse(text) if text is not None else None
+        return frame if isinstance(frame, Response) and frame.id == id else None
 
     def _upgraded(self) -> WebSocket:
         headers = [f"{name}: {value}" for name, value in self.headers.items()]
@@ -132,14 +155,13 @@ class Greeting:
         except addresses.CannotReach as error:
             raise refusals.unreachable(str(error)) from None
 
-    def _awaited(self, socket: WebSocket, wanted: Callable[[Frame], T | None], silence: str) -> T:
-        """What `wanted` makes of a frame, the first that is not None."""
+    def _awaited(self, socket: WebSocket, wanted: Callable[[bytes | None], T | None], silence: str) -> T:
+        """What `wanted` makes of a message (or of another sign of life, None), the first that is not None."""
         limit = gevent.Timeout(self.step_seconds)
         try:
             with limit:
                 while True:
-                    text = socket.receive()
-                    found = wanted(self.dialect.parse(text)) if text is not None else None
+                    found = wanted(socket.receive())
                     if found is not None:
                         return found
         except Ended as ended:
@@ -148,7 +170,3 @@ class Greeting:
             if reached is not limit:
                 raise
             raise refusals.unreachable(silence) from None
-
-
-def _answer(frame: Frame, id: str) -> Response | None:
-    return frame if isinstance(frame, Response) and frame.id == id else None

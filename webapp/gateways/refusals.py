@@ -66,7 +66,7 @@ class MethodRefused(Exception):
 
 RIGHT_KEY = "Enter the gateway's current token. On its machine it is in openclaw.json, under gateway.auth."
 LOOK = "Look into the gateway's own log."
-SCOPES_FIX = "Approve this hub's device again on the gateway, with the scopes it asks for."
+SCOPES_FIX = "Approve this hub's device on the gateway, with all the scopes it asks for."
 PAIR_AGAIN = "Remove this hub's device on the gateway, then connect again and approve it."
 UPDATE = "Update the gateway to a release that speaks wire protocol 3 or 4."
 
@@ -138,6 +138,9 @@ def of_close(code: int | None, reason: str) -> Refused:
         return not_ready("The gateway is still starting.", STARTUP_RETRY, details)
     if code == 1012:
         return not_ready("The gateway is restarting.", None, details)
+    if code == 1008 and reason.lower().startswith("unauthorized"):
+        code_word, text, fix = FINAL["AUTH_TOKEN_MISMATCH"]
+        return Refused(code_word, text, fix, details, fatal=True)
     if code == 1002 or (code == 1008 and "invalid request frame" in reason):
         return Refused("protocol", "The gateway speaks another protocol than this hub.", UPDATE, details, fatal=True)
     said = f": {reason}" if reason else "."

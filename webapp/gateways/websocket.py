@@ -42,10 +42,10 @@ class Limits:
 class Ended(Exception):
     """The socket is over; `code` is the close code that came, or that we sent, None without any."""
 
-    def __init__(self, reason: str, code: int | None = None, *, heard: bool = False) -> None:
-        """`heard`: the gateway said goodbye by itself."""
+    def __init__(self, reason: str, code: int | None = None, *, heard: bool = False, ours: bool = False) -> None:
+        """`heard`: the gateway said goodbye by itself. `ours`: we cut the socket, and nothing more can be read."""
         super().__init__(reason)
-        self.reason, self.code, self.heard = reason, code, heard
+        self.reason, self.code, self.heard, self.ours = reason, code, heard, ours
 
 
 class NotSwitched(Exception):
@@ -62,7 +62,7 @@ class WebSocket:
     def __init__(self, sock: Any, url: str, host: str, headers: Sequence[str], limits: Limits) -> None:
         """`sock` is connected, with TLS if needed. Raises NotSwitched, or Ended. The caller sets the deadline."""
         self._tap, self._limits = Tap(sock, limits), limits
-        self._ws = websocket.WebSocket(enable_multithread=False, skip_utf8_validation=True)
+        self._ws = Library(enable_multithread=False, skip_utf8_validation=True)
         # The library's own lock is a thread's: it would stop every greenlet of a process that is not patched.
         self._ws.lock = BoundedSemaphore(1)
         self.pong: bytes | None = None  # what the last pong carried
@@ -149,7 +149,7 @@ class WebSocket:
             if reached is not limit:
                 raise
             self.cut()
-            raise Ended("the gateway does not read what it is sent") from None
+            raise Ended("the gateway does not read what it is sent", ours=True) from None
         except (websocket.WebSocketException, OSError, ValueError) as error:
             raise Ended(f"the connection broke off ({type(error).__name__})") from None
 
@@ -160,6 +160,20 @@ class WebSocket:
             # Not 0: gevent runs fifty callbacks before it looks at timers and sockets again.
             gevent.sleep(min(took, MOST_PAUSE) if took > LONG_SECONDS else LEAST_PAUSE)
             self._since, self._tap.waited = time.perf_counter(), 0.0
+
+
+class Library(websocket.WebSocket):
+    """The library's socket. An answer of its own that cannot be written must not hide what is still to be read."""
+
+    def pong(self, payload: str | bytes = "") -> None:
+        """Answers a ping."""
+        with suppress(websocket.WebSocketException, OSError):
+            super().pong(payload)
+
+    def send_close(self, status: int = 1000, reason: str | bytes = b"") -> None:
+        """Answers a goodbye."""
+        with suppress(websocket.WebSocketException, OSError):
+            super().send_close(status, reason)
 
 
 class Tap:

@@ -612,6 +612,7 @@ def test_a_gateway_that_never_reads_ends_the_connection() -> None:
 def test_json_rpc_needs_no_greeting_and_shows_the_token_in_the_upgrade(notes: Notes) -> None:
     def script(peer: Peer) -> None:
         peer.upgrade()
+        peer.say({"jsonrpc": "2.0", "method": "channel.status_changed", "params": {"status": "connected"}})
         asked = peer.hear()
         peer.say({"jsonrpc": "2.0", "id": asked["id"], "result": {"runId": asked["params"]["idempotencyKey"]}})
         message = {"runId": "r-1", "sessionKey": "k", "text": "hi"}
@@ -623,7 +624,8 @@ def test_json_rpc_needs_no_greeting_and_shows_the_token_in_the_upgrade(notes: No
         assert connection.open().protocol == 2
         params = connection.dialect.chat_send("k", "hello", "r-1", 2)
         assert connection.request("chat.send", params) == {"runId": "r-1"}
-        step = eventually(lambda: notes.events and connection.dialect.chat_event(notes.events[0]))
+        assert notes.events[0].name == "channel.status_changed"  # said before we were greeted, and not lost
+        step = eventually(lambda: notes.events[1:] and connection.dialect.chat_event(notes.events[1]))
         assert (step.run_id, step.state, step.text) == ("r-1", "final", "hi")
         assert gateway.peers[0].header("Authorization") == "Bearer a-token"
         connection.close("done")

@@ -62,6 +62,7 @@ def test_an_error_says_what_it_means(refused: GatewayError, code: str, fatal: bo
         (refusals.of_close(1012, "service restart"), "not_ready", False),
         (refusals.of_close(1002, "protocol mismatch"), "protocol", True),
         (refusals.of_close(1008, "invalid request frame"), "protocol", True),
+        (refusals.of_close(1008, "unauthorized"), "token_refused", True),
         (refusals.of_close(1008, "slow consumer"), "unreachable", False),
         (refusals.of_close(None, ""), "unreachable", False),
     ],

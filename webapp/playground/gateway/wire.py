@@ -49,7 +49,10 @@ class Wire:
                     self._queue.clear()
                     self._say_goodbye(1008, "slow consumer")
                 return False
-            self._put(self._ws.send(TextMessage(text)), not_before)
+            try:
+                self._put(self._ws.send(TextMessage(text)), not_before)
+            except LocalProtocolError:  # the client has just said goodbye
+                return False
         return True
 
     def send_raw(self, data: bytes) -> None:
