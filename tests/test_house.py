@@ -63,6 +63,7 @@ FLOORS = (
         "activity",
         "agent_session",
         "agent_subscription",
+        "browser",
         "creative",
         "deciders",
         "gateway",
@@ -93,6 +94,7 @@ FLOORS = (
     {"topic"},
     {"deciding", "gateway_removal", "withdrawal"},
     {
+        "access",
         "answering",
         "asking",
         "figures",

@@ -12,7 +12,8 @@ from werkzeug.wrappers import Response
 
 from models import passwords
 from models.access_token import AccessToken
-from models.database import reading
+from models.browser import Browser
+from models.database import at_once, reading
 from models.errors import Forbidden, NotSignedIn
 from models.user import Role, User
 from webapp.hub import hub
@@ -24,25 +25,32 @@ login_manager.session_protection = None  # addresses of phones change; a new pas
 
 
 class SignedIn(UserMixin):
-    """A person as Flask-Login wants one. The cookie holds id and cookie key, so that a new key ends it."""
+    """A person as Flask-Login wants one. The cookie holds id, cookie key and browser: a new key ends all cookies."""
 
-    def __init__(self, user: User) -> None:
-        self.user = user
+    def __init__(self, user: User, browser_id: int) -> None:
+        self.user, self.browser_id = user, browser_id
 
     def get_id(self) -> str:
         """What the cookie stores."""
-        return f"{self.user.id}:{self.user.cookie_key}"
+        return f"{self.user.id}:{self.user.cookie_key}:{self.browser_id}"
 
 
 @login_manager.user_loader
 def load(stored: str) -> SignedIn | None:
     """The person of a cookie, None when it has ended."""
-    id, _, key = stored.partition(":")
-    if not id.isdecimal():
+    id, _, rest = stored.partition(":")
+    key, _, browser = rest.rpartition(":")
+    if not id.isdecimal() or not browser.isdecimal():
         return None
     with reading() as session:
-        user = User.by_id(session, int(id))
-    return SignedIn(user) if user is not None and user.cookie_key == key else None
+        found = Browser.find(session, int(browser), int(id), key)
+    if found is None:
+        return None
+    user, is_late = found
+    if is_late:
+        with at_once() as session:
+            Browser.note(session, int(browser), address())
+    return SignedIn(user, int(browser))
 
 
 @login_manager.unauthorized_handler
@@ -58,6 +66,13 @@ def person() -> User:
     if not current_user.is_authenticated:
         raise NotSignedIn("Sign in first.")
     return current_user.user
+
+
+def browser_id() -> int:
+    """The browser of this request. Raises NotSignedIn."""
+    if not current_user.is_authenticated:
+        raise NotSignedIn("Sign in first.")
+    return current_user.browser_id
 
 
 def signed_in(view: View) -> View:

@@ -27,6 +27,16 @@ def span(length: timedelta) -> str:
     return "1 day" if seconds < 172800 else f"{seconds // 86400} days"
 
 
+def browser_name(program: str) -> str:
+    """What a browser calls itself, in two words: "Firefox on Linux"; what is not known is said so."""
+    kinds = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
+    places = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"))
+    places += (("Mac OS", "Mac"), ("Linux", "Linux"))
+    kind = next((name for mark, name in kinds if mark in program), "An unknown browser")
+    place = next((name for mark, name in places if mark in program), None)
+    return f"{kind} on {place}" if place else kind
+
+
 def ago(now: datetime, at: datetime, zone: tzinfo = UTC) -> str:
     """How long since `at`, for where one acts: "just now", "41 s ago", "3 h ago", "yesterday 18:40", "14 Nov"."""
     passed = now - at
@@ -147,6 +157,7 @@ def install(env: Environment, now: Callable[[], datetime], zone: Callable[[], tz
     for name, word in timed.items():
         env.filters[name] = _timed(word, now, zone)
     env.filters["seen"] = lambda at: seen(now(), at)
+    env.filters["browser_name"] = browser_name
     env.filters["since"] = lambda at: span(now() - at)
     env.filters["left"] = lambda until: left(now(), until)
     env.filters["duration"] = lambda seconds: span(timedelta(seconds=seconds))

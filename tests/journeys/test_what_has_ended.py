@@ -116,7 +116,7 @@ def test_a_revoked_token_cuts_its_own_socket_and_no_other(hub: RunningHub, bob: 
 def test_after_the_listener_was_away_a_token_is_asked_for_again(hub: RunningHub, bob: Alice) -> None:
     id, _ = new_token(bob.id)
     with database.transaction() as session:
-        entry = endpoint.Entry(session.get_one(User, bob.id), id)
+        entry = endpoint.Entry(session.get_one(User, bob.id), token_id=id)
     assert not endpoint.has_ended(entry, "look_again")
     with database.transaction() as session:
         session.get_one(AccessToken, id).revoke(database_time(session))

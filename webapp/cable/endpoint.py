@@ -12,6 +12,7 @@ from flask_sock import Sock
 
 from models.access_token import AccessToken
 from models.base import database_time
+from models.browser import Browser
 from models.database import transaction
 from models.errors import DatabaseAway, NotSignedIn
 from models.user import User
@@ -41,6 +42,7 @@ class Entry:
     """
 
     user: User
+    browser_id: int | None = None
     token_id: int | None = None
     ends_at: float | None = None
     is_plugin: bool = False  # the token is known as a plugin's
@@ -51,8 +53,7 @@ class Entry:
             if self.token_id is not None:
                 token = session.get(AccessToken, self.token_id)
                 return token is not None and token.is_valid(database_time(session))
-            user = User.by_id(session, self.user.id)
-            return user is not None and user.cookie_key == self.user.cookie_key
+            return Browser.find(session, self.browser_id or 0, self.user.id, self.user.cookie_key) is not None
 
 
 def install(app: flask.Flask, sock: Sock) -> None:
@@ -104,8 +105,6 @@ def serve(here: Hub, entry: Entry, socket: Any) -> None:
 
 def has_ended(entry: Entry, event: str) -> bool:
     """Whether the client has to show again what it came in by, after this event on its person's stream."""
-    if event == "signed_out":  # one browser of this person; which one, no socket knows
-        return entry.token_id is None
     if event not in ("credentials", "look_again"):
         return False
     try:
@@ -145,7 +144,7 @@ def given_token() -> str | None:
 def who() -> Entry | None:
     """The person behind the socket: by the browser's cookie, else by token."""
     if flask.request.headers.get("Origin") is not None and current_user.is_authenticated:
-        return Entry(current_user.user)
+        return Entry(current_user.user, browser_id=current_user.browser_id)
     token = given_token()
     if token is None:
         return None
@@ -154,4 +153,4 @@ def who() -> Entry | None:
     except NotSignedIn:
         return None
     ends_at = found.expires_at.timestamp() if found.expires_at else None
-    return Entry(found.user, found.id, ends_at, is_plugin=found.plugin_at is not None)
+    return Entry(found.user, token_id=found.id, ends_at=ends_at, is_plugin=found.plugin_at is not None)

@@ -4,8 +4,10 @@ import flask
 import structlog
 from sqlalchemy.orm import Session
 
-from models import membership, withdrawal
+from models import access, membership, withdrawal
+from models.access_token import AccessToken
 from models.base import database_time
+from models.browser import Browser
 from models.database import transaction
 from models.errors import Forbidden, Invalid, NameTaken, NotFound, WrongState
 from models.one_time_link import OneTimeLink
@@ -19,6 +21,7 @@ from webapp.pages.forms import Form, answer, go_to
 log = structlog.get_logger("people")
 blueprint = flask.Blueprint("people", __name__)
 
+MOST_AGENTS = 100
 ROLES = [
     (Role.VIEWER, "Viewer: may read what is shared with them"),
     (Role.MEMBER, "Member: may write, and connect agents"),
@@ -101,6 +104,17 @@ def reset(id: int) -> flask.Response:
     return answer("people/reset.html", 201, user=user, link=link, address=address)
 
 
+@blueprint.post("/people/<int:id>/browsers/<int:browser_id>/sign-out")
+@auth.at_least(Role.ADMIN)
+def sign_out(id: int, browser_id: int) -> flask.Response:
+    """Ends one cookie of the person."""
+    with transaction() as session:
+        user = find(session, id)
+        Browser.end(session, user, browser_id, database_time(session))
+        acted(session, auth.person(), "browser_signed_out", f"signed out a browser of {user.name}.")
+    return go_to("people.person", id=id)
+
+
 @blueprint.get("/people/<int:id>/remove")
 @auth.at_least(Role.ADMIN)
 def ask(id: int) -> flask.Response:
@@ -161,8 +175,21 @@ def show_all(status: int = 200, form: Form | None = None) -> flask.Response:
 def show_one(id: int, status: int = 200, form: Form | None = None) -> flask.Response:
     """One person; `form` is a role that was refused."""
     with transaction() as session:
-        user = find(session, id)
-    return answer("people/person.html", status, user=user, form=form or Form(role=user.role), roles=ROLES)
+        user, now = find(session, id), database_time(session)
+        browsers = Browser.of(session, user, now)
+        tokens = [token for token in AccessToken.of(session, user) if token.is_valid(now)]
+        agents = session.scalars(access.agents_of(user).limit(MOST_AGENTS)).all()
+    return answer(
+        "people/person.html",
+        status,
+        user=user,
+        form=form or Form(role=user.role),
+        roles=ROLES,
+        browsers=browsers,
+        tokens=tokens,
+        agents=agents,
+        gateways=user.is_at_least(Role.OPERATOR),
+    )
 
 
 def show_loss(id: int, status: int = 200, refused: str | None = None) -> flask.Response:

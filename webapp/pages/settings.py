@@ -11,6 +11,7 @@ from werkzeug.local import LocalProxy
 from models import passwords
 from models.access_token import AccessToken
 from models.base import database_time
+from models.browser import Browser
 from models.database import transaction
 from models.errors import Invalid, NotSignedIn, RateLimited
 from models.sign_in_attempt import SignInAttempt
@@ -93,10 +94,21 @@ def change_password() -> flask.Response:
 def sign_out_everywhere() -> flask.Response:
     """Ends every cookie of this person, this browser's too."""
     with transaction() as session:
-        me(session).end_cookies()
+        Browser.end_all(session, me(session), database_time(session))
         acted(session, auth.person(), "signed_out_everywhere", "signed out every browser.")
     flask.session.clear()
     return go_to("sign_in.form", signed_out="yes")
+
+
+@blueprint.post("/settings/browsers/<int:id>/sign-out")
+@auth.signed_in
+def sign_out_browser(id: int) -> flask.Response:
+    """Ends one cookie of this person."""
+    with transaction() as session:
+        Browser.end(session, me(session), id, database_time(session))
+        acted(session, auth.person(), "browser_signed_out", "signed out another browser.")
+    flask.flash("That browser is signed out.")
+    return go_to("settings.settings", _anchor="browsers")
 
 
 @blueprint.post("/settings/tries")
@@ -122,6 +134,7 @@ def show(status: int = 200, **refused: Form) -> flask.Response:
         user, now = me(session), database_time(session)
         tokens = [token for token in AccessToken.of(session, user) if token.revoked_at is None]
         tries = SignInAttempt.unseen(session, user.email)
+        browsers = Browser.of(session, user, now)
     forms = {
         "person": Form(**{name: getattr(user, name) for name in ("name", "locale", "zone", "theme", "single_keys")}),
         "password": Form(**EMPTY_PASSWORDS),
@@ -129,7 +142,8 @@ def show(status: int = 200, **refused: Form) -> flask.Response:
         **refused,
     }
     choices = {"languages": LANGUAGES, "zones": zones(), "looks": LOOKS, "lifetimes": LIFETIMES}
-    return answer("settings/settings.html", status, user=user, now=now, tokens=tokens, tries=tries, **forms, **choices)
+    given = {"tokens": tokens, "tries": tries, "browsers": browsers, "here": auth.browser_id()}
+    return answer("settings/settings.html", status, user=user, now=now, **given, **forms, **choices)
 
 
 def zones() -> list[tuple[str, str]]:

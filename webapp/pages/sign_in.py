@@ -1,17 +1,19 @@
 """In and out. argon2 runs in a thread of the pool, between two short transactions."""
 
+import contextlib
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 import flask
 import structlog
 from flask_login import current_user, login_user, logout_user
+from sqlalchemy.orm import Session
 
 from models import passwords
 from models.base import database_time
-from models.broadcast import broadcast
+from models.browser import Browser
 from models.database import transaction
-from models.errors import RateLimited
+from models.errors import NotFound, RateLimited
 from models.sign_in_attempt import SignInAttempt
 from models.user import User
 from webapp import auth, words
@@ -49,8 +51,6 @@ def enter() -> flask.Response:
         given.errors["password"] = WRONG
         return page(given, 422, hint=tries_left(left))
     let_in(user)
-    with transaction() as session:
-        acted(session, user, "signed_in", "signed in.")
     log.info("signed_in", user=user.id, address=auth.address())
     return flask.make_response(flask.redirect(auth.local_path(given["next"]), 303))
 
@@ -60,11 +60,17 @@ def leave() -> flask.Response:
     """Ends this browser's cookie; its other pages are told, and come back as nobody."""
     if current_user.is_authenticated:
         with transaction() as session:
-            broadcast(session, auth.person().stream, "signed_out")
+            with contextlib.suppress(NotFound):  # signed out elsewhere a moment ago
+                Browser.end(session, again(session), auth.browser_id(), database_time(session))
             acted(session, auth.person(), "signed_out", "signed out.")
     logout_user()
     flask.session.clear()
     return go_to("sign_in.form", signed_out="yes")
+
+
+def again(session: Session) -> User:
+    """The person who asks, as a row of this transaction."""
+    return session.get_one(User, auth.person().id)
 
 
 def judge(email: str, password: str) -> tuple[User | None, int]:
@@ -95,9 +101,12 @@ def rehashed(password_hash: str, password: str) -> str | None:
 
 def let_in(user: User) -> None:
     """Signs this browser in with a session that begins now: nothing of an earlier one, of whomever, lives on."""
+    with transaction() as session:
+        browser = Browser.begin(session, user, auth.address(), flask.request.headers.get("User-Agent", ""))
+        acted(session, user, "signed_in", "signed in.")
     flask.session.clear()
     flask.session.permanent = True
-    login_user(auth.SignedIn(user))
+    login_user(auth.SignedIn(user, browser.id))
 
 
 def page(given: Form, status: int = 200, **context: object) -> flask.Response:

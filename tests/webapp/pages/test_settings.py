@@ -9,8 +9,9 @@ from sqlalchemy import select, update
 
 from models.access_token import AccessToken
 from models.base import database_time
+from models.browser import Browser
 from models.database import transaction
-from models.user import User
+from models.user import Role, User
 from tests.visitor import PASSWORD, Visitor, newcomer, words
 
 TOKEN = re.compile(r"sy_[A-Za-z0-9]{10}_[\w-]{43}")
@@ -265,3 +266,43 @@ def test_markup_in_a_name_is_only_text(visitor: Visitor, nora: User) -> None:
     assert "<img src=x" not in page
     with transaction() as session:
         assert session.scalars(select(User.name).where(User.id == nora.id)).one() == "<script>alert(1)</script>"
+
+
+def test_browsers_are_listed_and_ended_one_by_one(app: flask.Flask) -> None:
+    nora = newcomer(name="Nora")
+    here, there = Visitor(app).sign_in(nora), Visitor(app, "10.1.2.3").sign_in(nora)
+    page = here.get("/settings")
+    assert "from 10.1.2.3" in words(page) and "this browser" in words(page)
+    ended = re.search(r'action="(/settings/browsers/\d+/sign-out)"', page.text)
+    assert ended is not None and page.text.count("/sign-out\"") >= 1
+    assert here.post(ended[1]).status_code == 303
+    assert there.get("/settings").status_code == 303  # to the sign-in
+    assert "10.1.2.3" not in words(here.get("/settings"))
+    assert here.post(ended[1]).status_code == 404  # it is signed out already
+
+
+def test_nobody_ends_the_browser_of_somebody_else(app: flask.Flask) -> None:
+    nora, mallory = newcomer(name="Nora"), newcomer(name="Mallory")
+    hers = Visitor(app).sign_in(nora)
+    with transaction() as session:
+        [browser] = Browser.of(session, nora, database_time(session))
+    assert Visitor(app).sign_in(mallory).post(f"/settings/browsers/{browser.id}/sign-out").status_code == 404
+    assert hers.get("/settings").status_code == 200
+
+
+def test_a_new_password_leaves_one_browser_in_the_list(app: flask.Flask) -> None:
+    nora = newcomer(name="Nora")
+    Visitor(app, "10.9.9.9").sign_in(nora)
+    here = Visitor(app).sign_in(nora)
+    here.post("/settings/password", current_password=PASSWORD, password="another good one")
+    assert "10.9.9.9" not in words(here.get("/settings"))
+
+
+def test_an_admin_ends_a_browser_of_a_person(app: flask.Flask) -> None:
+    nora, ada = newcomer(name="Nora"), newcomer(Role.ADMIN, "Ada")
+    hers, admin = Visitor(app).sign_in(nora), Visitor(app).sign_in(ada)
+    page = admin.get(f"/people/{nora.id}").text
+    ended = re.search(rf'action="(/people/{nora.id}/browsers/\d+/sign-out)"', page)
+    assert ended is not None
+    admin.post(ended[1])
+    assert hers.get("/settings").status_code == 303
