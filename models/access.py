@@ -11,9 +11,7 @@ WRITING = (Level.FEEDBACK, Level.ADMIN)
 
 def agents_of(user: User) -> Select[Agent]:
     """Those agents, by name: one statement. A viewer gives no work."""
-    mine = select(CreativeShare.creative_id).where(
-        CreativeShare.user_id == user.id, CreativeShare.level.in_(WRITING)
-    )
+    mine = select(CreativeShare.creative_id).where(CreativeShare.user_id == user.id, CreativeShare.level.in_(WRITING))
     writes = or_(Creative.owner_id == user.id, Creative.id.in_(mine))
     owners = exists().where(
         CreativeShare.creative_id == Creative.id,

@@ -30,8 +30,8 @@ def span(length: timedelta) -> str:
 def browser_name(program: str) -> str:
     """What a browser calls itself, in two words: "Firefox on Linux"; what is not known is said so."""
     kinds = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari"))
-    places = (("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows"))
-    places += (("Mac OS", "Mac"), ("Linux", "Linux"))
+    places = [("iPhone", "iPhone"), ("iPad", "iPad"), ("Android", "Android"), ("Windows", "Windows")]
+    places += [("Mac OS", "Mac"), ("Linux", "Linux")]
     kind = next((name for mark, name in kinds if mark in program), "An unknown browser")
     place = next((name for mark, name in places if mark in program), None)
     return f"{kind} on {place}" if place else kind

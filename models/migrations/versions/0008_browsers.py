@@ -9,7 +9,6 @@ down_revision = "0007"
 
 def upgrade() -> None:
     """One row a sign-in. Cookies from before name none, and end: people sign in once more."""
-    born = {"server_default": sa.text("now()"), "nullable": False}
     op.create_table(
         "browsers",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -17,8 +16,8 @@ def upgrade() -> None:
         sa.Column("address", sa.String(length=64), nullable=False),
         sa.Column("program", sa.String(length=300), nullable=False),
         sa.Column("cookie_key", sa.String(length=64), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), **born),
-        sa.Column("seen_at", sa.DateTime(timezone=True), **born),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_browsers_user_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_browsers")),

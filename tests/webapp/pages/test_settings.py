@@ -274,7 +274,7 @@ def test_browsers_are_listed_and_ended_one_by_one(app: flask.Flask) -> None:
     page = here.get("/settings")
     assert "from 10.1.2.3" in words(page) and "this browser" in words(page)
     ended = re.search(r'action="(/settings/browsers/\d+/sign-out)"', page.text)
-    assert ended is not None and page.text.count("/sign-out\"") >= 1
+    assert ended is not None and page.text.count('/sign-out"') >= 1
     assert here.post(ended[1]).status_code == 303
     assert there.get("/settings").status_code == 303  # to the sign-in
     assert "10.1.2.3" not in words(here.get("/settings"))
