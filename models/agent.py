@@ -18,12 +18,13 @@ from models.agent_subscription import AgentSubscription, Left
 from models.base import Base, Born, Id, Time
 from models.behind_gateway import BehindGateway, why_not
 from models.broadcast import broadcast
-from models.creative import Creative, CreativeShare, Level
+from models.creative import Creative, CreativeShare
 from models.errors import Invalid, NotFound
 from models.holds_work import HoldsWork
+from models.is_lent import IsLent
 from models.sealed import Sealed
 from models.task import Task
-from models.user import Role, User, check_name
+from models.user import User, check_name
 
 CHANNEL_VENDOR, CHANNEL_MODEL = "anthropic", "claude-code"
 
@@ -35,7 +36,7 @@ class AgentKind(StrEnum):
     GATEWAY = "gateway"
 
 
-class Agent(HoldsWork, BehindGateway, Base):
+class Agent(HoldsWork, BehindGateway, IsLent, Base):
     """An agent of one person: a plugin's, or one behind a gateway."""
 
     __tablename__ = "agents"
@@ -79,24 +80,6 @@ class Agent(HoldsWork, BehindGateway, Base):
         return self.kind == AgentKind.PLUGIN and self.vendor == CHANNEL_VENDOR and self.model == CHANNEL_MODEL
 
     # -- who may see and use it --------------------------------------------------------------------------------
-
-    @classmethod
-    def usable_in(cls, creative_id: int) -> Select["Agent"]:
-        """The agents that may work in a creative: those whose owner may give feedback there, and is no viewer."""
-        rights = (Level.FEEDBACK, Level.ADMIN)
-        shared = select(CreativeShare.user_id).where(
-            CreativeShare.creative_id == creative_id,
-            CreativeShare.level.in_(rights),
-            CreativeShare.user_id.is_not(None),
-        )
-        owner = select(Creative.owner_id).where(Creative.id == creative_id).scalar_subquery()
-        viewers = select(User.id).where(User.role == Role.VIEWER)
-        return (
-            select(cls)
-            .where(cls.removed_at.is_(None), or_(cls.owner_id == owner, cls.owner_id.in_(shared)))
-            .where(cls.owner_id.not_in(viewers))
-            .order_by(cls.id)
-        )
 
     @classmethod
     def visible_to(cls, user: User) -> Select["Agent"]:

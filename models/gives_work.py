@@ -15,6 +15,7 @@ from models.agent import Agent, AgentKind
 from models.broadcast import broadcast
 from models.errors import Invalid, WrongState
 from models.gateway import Gateway, Holder
+from models.has_seat import HasSeat
 from models.has_steps import Step
 from models.listeners import Listeners
 from models.message import Message, check_text
@@ -27,7 +28,7 @@ CLAIMED = "On its way to {agent}, by {gateway}."
 ENDED_BADLY = (TaskStatus.FAILED, TaskStatus.CANCELLED)
 
 
-class GivesWork:
+class GivesWork(HasSeat):
     """The work of one topic. Expects the topic's `id`, `creative_id`, `session_id` and `session_agent_id`."""
 
     id: Any
@@ -110,6 +111,7 @@ class GivesWork:
     def cancel(self, session: Session, task: Task, by: str, now: datetime) -> Task:
         """Ends an open task, under the topic's lock; what waits for its place may go. Raises WrongState."""
         Agent.locked(session, task.agent_id, *(step.agent_id for step in task.steps(session)))
+        self.rest(session, task.id, now)
         [task] = Task.locked(session, [task.id])
         task.finish(session, TaskStatus.CANCELLED, f"Cancelled by {by}.", now, by)
         Task.mark_due(session, now, topic_ids=[self.id])
@@ -140,6 +142,7 @@ class GivesWork:
         self, session: Session, task: Task, agent_id: int, allowed: Collection[str], words: str, by: str, now: datetime
     ) -> Task:
         agents = self.lock_agents(session, task.agent_id, agent_id)
+        self.take_seat(session, [agent_id], None, now)
         [task] = Task.locked(session, [task.id])
         if task.status not in allowed:
             raise WrongState(f"This task is {task.status}. Only one that is {', '.join(allowed)} can go again.")

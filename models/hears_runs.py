@@ -38,6 +38,7 @@ class HearsRuns(HandsOver):
         error     what was said before is kept and marked; the task has failed, in the gateway's own words
         aborted   what was said before is kept and marked; the task is cancelled, if it was not before
         """
+        self.rest(session, task_id, now)
         [task] = Task.locked(session, [task_id])
         if task.run_id != run.run_id[:200]:
             return None  # it was tried anew: this belongs to an earlier attempt

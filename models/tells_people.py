@@ -35,6 +35,7 @@ class TellsPeople(HandsOver):
         """
         to_tell_of = self.agents_to_tell_of(session)
         agents = self.lock_agents(session, *to_tell_of)
+        self.keep_seat(session, agents, now)
         gone = self.advance_among(session, agents, now, holder)
         if to_tell_of:
             self.tell_returns(session, (agents[id] for id in to_tell_of), now)

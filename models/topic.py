@@ -56,6 +56,8 @@ class Topic(TellsPeople, HearsRuns, Base):
     session_id: Mapped[str | None] = mapped_column(String(255))
     archived_at: Mapped[Time | None]
     last_message_id: Mapped[int | None] = mapped_column(BigInteger)
+    # Set for the topic of a chat. No foreign key: the chat points here.
+    chat_id: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[Born]
 
     @property
@@ -175,6 +177,7 @@ class Topic(TellsPeople, HearsRuns, Base):
         if taking.why is not None:
             message.why = taking.why
         agents = self.lock_agents(session, *(agent.id for agent in taking.agents))
+        self.take_seat(session, [agent.id for agent in taking.agents], text, now)
         tasks = [self.queue(session, message, agent, taking, user.name) for agent in taking.agents]
         self.advance_among(session, agents, now)
         self._tell_readers(session, self.creative(session))
@@ -223,6 +226,7 @@ class Topic(TellsPeople, HearsRuns, Base):
         4. Ask that what waits here, and elsewhere for this agent, is advanced after the commit.
         """
         if task is not None:
+            self.rest(session, task.id, now)
             [task] = Task.locked(session, [task.id])
             _check_claim(task, generation)
         message = Message.add(

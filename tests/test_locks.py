@@ -1,4 +1,4 @@
-"""The order of locks: Topic, Agent, Task, Message; several of a kind by ascending id, in one statement."""
+"""The order of locks: Topic, Agent, ChatPool, ChatSlot, ChatSession, Task, Message; several by id, in one statement."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from models import answering, asking, deciding, quota, registration, withdrawal
+from models import answering, asking, chatting, deciding, pool_changes, quota, registration, withdrawal
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
 from models.creative import Level
@@ -15,8 +15,9 @@ from models.permission_request import Kind, Prompt
 from models.task import Task
 from models.topic import Topic
 from tests.cast import Cast
+from tests.seats import Seats
 
-ORDER = ["topics", "agents", "chat_slots", "chat_sessions", "tasks", "messages", "permission_requests"]
+ORDER = ["topics", "agents", "chat_pools", "chat_slots", "chat_sessions", "tasks", "messages", "permission_requests"]
 LOCKING = re.compile(r"FROM (\w+).*FOR (?:NO KEY )?UPDATE", re.DOTALL)
 # Functions of the database that begin with the agent's lock (migration 0002).
 FUNCTIONS = {"subscribe_agent": "agents", "unsubscribe_agent": "agents"}
@@ -229,3 +230,78 @@ def test_losing_a_right_locks_downward(locks: Recorder, cast: Cast) -> None:
     locks.locked.clear()
     assert withdrawal.end_work(cast.session, cast.bob.id, cast.now) == 1
     assert locks.check()[:3] == ["topics", "agents", "tasks"]
+
+
+# -- chats -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def seats(cast: Cast) -> Seats:
+    """One seat, for which one waits."""
+    return Seats.enter(cast.session, cast.alice, cast.now, 1, when_full="wait")
+
+
+def test_opening_a_chat_locks_downward(seats: Seats, locks: Recorder) -> None:
+    seats.open(text="one")
+    assert locks.check()[:5] == ["agents", "chat_pools", "chat_slots", "chat_sessions", "tasks"]
+    seats.open(text="two")
+    assert "chat_sessions" in locks.check()
+
+
+def test_writing_to_a_chat_locks_downward_whatever_its_state(seats: Seats, locks: Recorder) -> None:
+    chat, waiting = seats.open(), seats.open()
+    for one in (chat, waiting):
+        locks.locked.clear()
+        seats.say(one, "Hello")
+        assert locks.check()[:2] == ["topics", "agents"]
+    task = seats.sent(seats.say(chat, "more"))
+    locks.locked.clear()
+    seats.answer(task)
+    assert locks.check()[0] == "topics"
+
+
+def test_expiring_a_chat_and_handing_its_seat_on_locks_downward(seats: Seats, locks: Recorder) -> None:
+    seats.open(idle_seconds=5)
+    waiting = seats.open(text="Soon?")
+    locks.locked.clear()
+    seats.later(5)
+    assert len(seats.expire()) == 1 and seats.seat_of(waiting) == "slot-1"
+    assert locks.check() == ["chat_pools", "chat_slots", "chat_sessions", "tasks"]
+
+
+def test_resuming_a_chat_locks_downward(seats: Seats, locks: Recorder) -> None:
+    chat = seats.open(idle_seconds=5)
+    seats.later(5)
+    seats.expire()
+    locks.locked.clear()
+    seats.say(chat, "Again")
+    assert locks.check()[:5] == ["topics", "agents", "chat_pools", "chat_slots", "chat_sessions"]
+
+
+def test_deleting_giving_back_and_taking_back_lock_downward(seats: Seats, locks: Recorder) -> None:
+    first, second, third = (seats.open(text="one") for _ in range(3))
+    locks.locked.clear()
+    chatting.delete(seats.session, seats.owner, first.id, seats.now)
+    taken = locks.check()
+    assert taken[:6] == ["topics", "agents", "chat_pools", "chat_slots", "chat_sessions", "tasks"]
+    chatting.give_back(seats.session, seats.owner, third.id, seats.now)
+    assert locks.check()[:3] == ["topics", "agents", "chat_pools"]
+    slot_id = seats.chat(second).slot_id
+    assert slot_id is not None and chatting.take_back(seats.session, seats.owner, slot_id, seats.now)
+    assert locks.check()[:5] == ["topics", "agents", "chat_pools", "chat_slots", "chat_sessions"]
+
+
+def test_changing_a_pool_locks_downward(seats: Seats, locks: Recorder) -> None:
+    first = seats.open()
+    seats.open(text="Soon?")
+    locks.locked.clear()
+    seats.set("slot-1", "slot-2", when_full="wait")
+    assert locks.check()[0] == "chat_pools"
+    slot_id = seats.chat(first).slot_id
+    assert slot_id is not None
+    pool_changes.drain(seats.session, slot_id, seats.now)
+    locks.check()
+    pool_changes.put_back(seats.session, slot_id, seats.now)
+    locks.check()
+    pool_changes.agents_listed(seats.session, seats.gateway, ["slot-2"], seats.now)
+    assert locks.check()[:2] == ["chat_pools", "chat_slots"]
