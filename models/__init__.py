@@ -6,13 +6,10 @@ from models import (
     agent,
     agent_session,
     agent_subscription,
-<<<<<<< HEAD
     browser,
-=======
     chat_pool,
     chat_session,
     chat_slot,
->>>>>>> cfc7c9d (Give chats their seats: pools, slots, a fair line, and what a new seat must know)
     creative,
     gateway,
     gateway_request,
@@ -37,14 +34,11 @@ TABLES = (
     agent.Agent,
     agent_session.AgentSession,
     agent_subscription.AgentSubscription,
-<<<<<<< HEAD
     browser.Browser,
-=======
     chat_pool.ChatPool,
     chat_session.ChatSession,
     chat_slot.ChatSlot,
     chat_slot.Seating,
->>>>>>> cfc7c9d (Give chats their seats: pools, slots, a fair line, and what a new seat must know)
     creative.Creative,
     creative.CreativeShare,
     gateway.Gateway,
