@@ -1,6 +1,7 @@
 """The front door: patches gevent first of all, then configures, starts, and stops in the reverse order.
 
-database -> schema -> app -> streams, sockets, timetable -> the listening socket
+database -> schema -> the listening socket -> one process:  app -> streams, sockets, timetable -> ready
+                                           -> several:      parent -> workers, each as above   -> ready
 """
 
 from gevent import monkey
@@ -8,11 +9,14 @@ from gevent import monkey
 monkey.patch_all()
 
 # Everything below is imported patched, or it would block every socket.
+import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import gevent
 import structlog
@@ -32,6 +36,7 @@ from webapp.app import create_app
 from webapp.config import Config, ConfigError
 from webapp.embedded import Embedded, EmbeddedError
 from webapp.hub import EXTENSION, Hub
+from webapp.parent import Lifeline, Parent, WorkersFailed
 from webapp.server import Server, listen, raise_file_limit
 
 log = structlog.get_logger("hub")
@@ -40,6 +45,12 @@ log = structlog.get_logger("hub")
 DATABASE_SECONDS = 6.0
 START_SECONDS = 30.0
 KEEP_SECONDS = 2.0
+BEAT_SECONDS = 5.0
+# A parent that was killed: its workers still hold the port until they have said goodbye.
+PORT_SECONDS = 10.0
+ORPHAN_SECONDS = 15
+# What the embedded server must bear: a process has 15 connections at most and one that listens.
+CONNECTIONS_EACH = 16
 
 
 class CannotStart(Exception):
@@ -73,86 +84,147 @@ def bring_up_schema() -> None:
                 gevent.sleep(0.5)
 
 
-def introduce(config: Config) -> tuple[int, str | None]:
-    """This process's row, and the path of the set-up link while there is no account. Raises CannotStart."""
+def introduce(config: Config) -> str | None:
+    """The path of the set-up link while there is no account. Raises CannotStart."""
     with transaction() as session:
-        now = database_time(session)
-        process = Process.start(session, now)
         if User.any(session):
-            return process.id, None
+            return None
         if not config.is_loopback:
             raise CannotStart(
                 f"There is no account yet, and {config.host} can be reached from elsewhere. "
                 "Make the first one with: switchyard user create EMAIL --name NAME --admin --password-stdin"
             )
-        return process.id, f"/set-up/{OneTimeLink.set_up(session, now)}"
-
-
-def keep(hub: Hub, embedded: Embedded | None) -> None:
-    """Says that this process lives, and starts an embedded database that was killed again."""
-    while True:
-        gevent.sleep(KEEP_SECONDS)
-        if embedded is not None:
-            embedded.ensure()
-        try:
-            with transaction() as session:
-                Process.beat(session, hub.process_id or 0, database_time(session))
-        except DatabaseAway:
-            log.warning("database_away", process=hub.process_id)
+        return f"/set-up/{OneTimeLink.set_up(session, database_time(session))}"
 
 
 def serve(config: Config, embedded: Embedded | None, url: str) -> None:
     """Runs the hub until somebody stops it."""
     database.connect(url, config.secret_keys, config.rules, deadline)
     bring_up_schema()
-    process_id, set_up = introduce(config)
-    listener = listen(config.host, config.port)
+    set_up = introduce(config)
+    listener = open_port(config)
     config = config.listening_on(listener.getsockname()[1])
+
+    def welcome() -> None:
+        print(f"Switchyard is ready at {config.public_url}", flush=True)
+        if set_up is not None:
+            print(f"Make the first account here (the link works once): {config.public_url}{set_up}", flush=True)
+
+    if config.workers == 1:
+        work(config, url, listener, welcome, embedded)
+    else:
+        database.dispose()
+        lead(config, listener, welcome, embedded)
+
+
+def open_port(config: Config) -> Any:
+    """The listening socket, opened once for all processes."""
+    ends = time.monotonic() + (PORT_SECONDS if config.workers > 1 else 0)
+    while True:
+        try:
+            return listen(config.host, config.port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() >= ends:
+                raise
+        gevent.sleep(0.1)
+
+
+def lead(config: Config, listener: Any, welcome: Callable[[], None], embedded: Embedded | None) -> None:
+    """Keeps the workers and the embedded database alive until somebody stops the hub; serves nothing itself."""
+    parent = Parent([sys.executable, os.path.abspath(__file__)], config.workers, listener)
+    keeper = None
+    try:
+        parent.start()
+        if embedded is not None:
+            keeper = gevent.spawn(keep_database, embedded)
+        asked = signals(embedded, parent.kill)
+        welcome()
+        asked.wait()
+    finally:
+        log.info("stopping", workers=len(parent.pids()))
+        parent.stop()
+        if keeper is not None:
+            keeper.kill()
+
+
+def work(
+    config: Config,
+    url: str,
+    listener: Any,
+    welcome: Callable[[], None],
+    embedded: Embedded | None = None,
+) -> None:
+    """Serves on the listener until the process is asked to end; calls `welcome` when it accepts."""
+    with transaction() as session:
+        process_id = Process.start(session, database_time(session)).id
     app = create_app(config, url)
     hub: Hub = app.extensions[EXTENSION]
     timetable = Timetable(config.rules)
     hub.process_id, hub.timetable_runs = process_id, timetable.runs
+    hub.holds["timetable"] = timetable.shown
 
     hub.streams.start()
     hub.sockets.start()
     timetable.start()
-    keeper = gevent.spawn(keep, hub, embedded)
-    keeper.name = "keeper"
-    server = Server(listener, app)
+    keepers = [gevent.spawn(keep_row, hub)]
+    if embedded is not None:
+        keepers.append(gevent.spawn(keep_database, embedded))
+    server = Server(listener, app, shared=config.workers > 1)
+    asked = signals(embedded)
     server.start()
-    print(f"Switchyard is ready at {config.public_url}", flush=True)
-    if set_up is not None:
-        print(f"Make the first account here (the link works once): {config.public_url}{set_up}", flush=True)
+    welcome()
     try:
-        wait_for_a_signal(embedded)
+        asked.wait()
     finally:
         log.info("stopping")
         timetable.stop()
         server.stop(goodbye=hub.sockets.close_all)
         hub.sockets.stop()
         hub.streams.stop()
-        keeper.kill()
+        gevent.killall(keepers)
         say_goodbye(process_id)
         database.dispose()
 
 
-def wait_for_a_signal(embedded: Embedded | None) -> None:
-    """Until SIGTERM or SIGINT; a second one waits for nobody but the embedded database."""
+def keep_row(hub: Hub) -> None:
+    """Says that this process lives, and what it alone knows."""
+    while True:
+        try:
+            held = hub.held()
+            with transaction() as session:
+                now = database_time(session)
+                if not Process.beat(session, hub.process_id or 0, now, held):
+                    hub.process_id = Process.start(session, now).id
+        except DatabaseAway:
+            log.warning("database_away", process=hub.process_id)
+        gevent.sleep(BEAT_SECONDS)
+
+
+def keep_database(embedded: Embedded) -> None:
+    """Starts an embedded database that was killed again."""
+    while True:
+        gevent.sleep(KEEP_SECONDS)
+        embedded.ensure()
+
+
+def signals(embedded: Embedded | None, hurry: Callable[[], None] = lambda: None) -> Event:
+    """Set by SIGTERM or SIGINT from now on; a second one waits for nobody but the embedded database."""
     asked = Event()
 
-    def hurry() -> None:
+    def end_at_once() -> None:
+        hurry()
         if embedded is not None:
             embedded.stop()
         os._exit(1)
 
     def stop() -> None:
         if asked.is_set():
-            gevent.spawn(hurry)
+            gevent.spawn(end_at_once)
         asked.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, stop)
-    asked.wait()
+    return asked
 
 
 def say_goodbye(process_id: int) -> None:
@@ -164,18 +236,46 @@ def say_goodbye(process_id: int) -> None:
         log.warning("database_away", process=process_id)
 
 
+def help_out(config: Config, lifeline: Lifeline) -> None:
+    """Is one of several processes, for as long as the parent lives. Ctrl-C is for the parent, which passes it on."""
+
+    def end() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.alarm(ORPHAN_SECONDS)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    lifeline.watch(end)
+    url = config.database_url or Embedded(config.data_dir).url
+    database.connect(url, config.secret_keys, config.rules, deadline)
+    bring_up_schema()
+    listener = lifeline.listener
+    work(config.listening_on(listener.getsockname()[1]), url, listener, lifeline.ready)
+
+
+def end_early(number: int, _frame: object) -> None:
+    """Asked to end while still starting: what was started until now is stopped on the way out."""
+    sys.exit(128 + number)
+
+
 def main() -> int:
     """The exit code."""
     logs.set_up()
     embedded = None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end_early)
     try:
+        lifeline = Lifeline.inherited(sys.argv[1:])
         config = Config.from_env(os.environ)
         raise_file_limit()
+        if lifeline is not None:
+            help_out(config, lifeline)
+            return 0
         if config.database_url is None:
-            embedded = Embedded(config.data_dir)
+            settings = {"max_connections": str(max(100, 20 + CONNECTIONS_EACH * config.workers))}
+            embedded = Embedded(config.data_dir, settings=settings)
         serve(config, embedded, embedded.start() if embedded else str(config.database_url))
         return 0
-    except (ConfigError, EmbeddedError, CannotStart, DatabaseAway) as error:
+    except (ConfigError, EmbeddedError, CannotStart, WorkersFailed, DatabaseAway) as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:

@@ -7,7 +7,8 @@ that came due while the process was busy.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from apscheduler.schedulers.gevent import GeventScheduler
@@ -38,11 +39,23 @@ class Line:
     last_run_at: datetime | None = None
     last_seconds: float | None = None
     last_error: str | None = None
+    ended: bool = False  # the process stops: what a run that was under way comes to is no news
 
     @property
     def name(self) -> str:
         """The job's name."""
         return self.job.__name__
+
+    def shown(self) -> dict[str, Any]:
+        """The line for JSON; times as ISO 8601 in UTC."""
+        at = self.last_run_at and self.last_run_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return {
+            "job": self.name,
+            "every_seconds": self.every_seconds,
+            "last_run_at": at,
+            "last_seconds": self.last_seconds,
+            "last_error": self.last_error,
+        }
 
     def run(self) -> None:
         """Runs the job once, with the database's time; a failure is noted, and the next tick tries again."""
@@ -57,6 +70,8 @@ class Line:
         except DatabaseAway:
             self.last_error = "The database does not answer."
         except Exception as error:
+            if self.ended:
+                return
             self.last_error = type(error).__name__
             log.exception("job_failed", job=self.name)
         self.last_seconds = round(time.monotonic() - started, 4)
@@ -98,8 +113,14 @@ class Timetable:
 
     def stop(self) -> None:
         """Stops; a running job is not waited for: each of its transactions stands by itself."""
+        for line in self.lines:
+            line.ended = True
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Every line for JSON."""
+        return [line.shown() for line in self.lines]
 
     def runs(self) -> bool:
         """Whether the scheduler lives."""

@@ -1,10 +1,13 @@
-"""One row a process of this hub: where it runs and when it was last heard."""
+"""One row a process of this hub: where it runs, when it was last heard, and what it alone knows."""
 
 import os
 import socket
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import String, delete, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born, Id, Time
@@ -13,7 +16,10 @@ SEEN_WITHIN = timedelta(seconds=20)
 
 
 class Process(Base):
-    """A web process. Subscriptions name the process whose socket they are."""
+    """A web process. Subscriptions name the process whose socket they are.
+
+    `holds`: by subject, what no other process can see (figures, its timetable), a few seconds old; never a secret.
+    """
 
     __tablename__ = "processes"
 
@@ -22,6 +28,7 @@ class Process(Base):
     pid: Mapped[int]
     started_at: Mapped[Born]
     seen_at: Mapped[Time]
+    holds: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
 
     @classmethod
     def start(cls, session: Session, now: datetime) -> "Process":
@@ -32,9 +39,10 @@ class Process(Base):
         return process
 
     @classmethod
-    def beat(cls, session: Session, id: int, now: datetime) -> None:
-        """Says that the process lives."""
-        session.execute(update(cls).where(cls.id == id).values(seen_at=now))
+    def beat(cls, session: Session, id: int, now: datetime, holds: Mapping[str, Any]) -> bool:
+        """Says that the process lives, and what it holds; False when its row was taken for a dead one's."""
+        beaten = update(cls).where(cls.id == id).values(seen_at=now, holds=dict(holds))
+        return bool(session.execute(beaten).rowcount)  # type: ignore[attr-defined]
 
     @classmethod
     def stop(cls, session: Session, id: int) -> None:

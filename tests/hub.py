@@ -1,10 +1,12 @@
 """A real hub in a process of its own, on a database of its own: for journeys."""
 
+import contextlib
 import http.client
 import json
 import os
 import pathlib
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +15,8 @@ import threading
 import urllib.parse
 from types import TracebackType
 from typing import Any
+
+import psutil
 
 from models import database
 from models.access_token import AccessToken
@@ -27,9 +31,12 @@ PASSWORD = "correct horse battery"
 
 
 class RunningHub:
-    """`with RunningHub(url) as hub:` serves on a free port until the block ends."""
+    """`with RunningHub(url) as hub:` serves on a free port until the block ends.
 
-    def __init__(self, database_url: str, port: int = 0, **settings: str) -> None:
+    Without a URL it uses the embedded database.
+    """
+
+    def __init__(self, database_url: str | None, port: int = 0, **settings: str) -> None:
         self.database_url = database_url
         self.settings = settings
         self.port = port
@@ -48,13 +55,16 @@ class RunningHub:
         self.stop()
         if error is not None or os.environ.get("KEEP_LOGS"):
             print(self.log()[-6000:])
+        place = pathlib.Path(self._folder.name) / "database.place"  # where root keeps it
+        if place.exists():
+            shutil.rmtree(place.read_text())
         self._folder.cleanup()
 
     def start(self) -> None:
         """Starts it and waits until it is ready; a second start takes the same port."""
         environment = {
             **os.environ,
-            "SWITCHYARD_DATABASE_URL": self.database_url,
+            "SWITCHYARD_DATABASE_URL": self.database_url or "",
             "SWITCHYARD_DATA_DIR": self._folder.name,
             "SWITCHYARD_SECRET_KEY": KEY,
             "SWITCHYARD_PORT": str(self.port),
@@ -70,7 +80,7 @@ class RunningHub:
         )
         lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, args=(self._process, lines), daemon=True).start()
-        ready = lines.get(timeout=40)
+        ready = lines.get(timeout=90)
         if "ready at" not in ready:
             raise AssertionError(f"the hub did not start: {self.log()[-3000:]}")
         self.url = ready.rsplit(" ", 1)[-1].strip()
@@ -89,6 +99,19 @@ class RunningHub:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def data_dir(self) -> pathlib.Path:
+        """Its data folder."""
+        return pathlib.Path(self._folder.name)
+
+    def workers(self) -> list[int]:
+        """The web processes of a hub that has several."""
+        found = []
+        for child in psutil.Process(self.pid).children():
+            with contextlib.suppress(psutil.Error):  # it ends at this moment
+                found += [child.pid] if "--inherit" in child.cmdline() else []
+        return found
+
     def kill(self) -> None:
         """kill -9."""
         assert self._process is not None
@@ -101,6 +124,11 @@ class RunningHub:
             return 0
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Until it has ended; the exit code."""
+        assert self._process is not None
         return self._process.wait(20)
 
     def log(self) -> str:

@@ -3,6 +3,7 @@
 import pathlib
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import flask
@@ -56,7 +57,8 @@ def create_app(config: Config, database_url: str) -> flask.Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     streams = Streams(database_url, payloads.READERS, after=agent_channel.stamp_written)
     sockets = Sockets(agent_channel.beat, Thinking(streams).beat, presence_seconds=config.rules.heartbeat_seconds)
-    app.extensions[EXTENSION] = Hub(config, streams, sockets)
+    hub = app.extensions[EXTENSION] = Hub(config, streams, sockets)
+    hub.holds["figures"] = partial(measure.figures, hub)
 
     # Its own context processor would look the person up for an error page too, while the database is away.
     auth.login_manager.init_app(app, add_context_processor=False)

@@ -1,10 +1,14 @@
-"""How long requests take, by route: for /metrics."""
+"""What this process measures for /metrics: how long requests take, by route, and what lives here."""
 
 import time
+from typing import Any
 
 import flask
 from werkzeug.wrappers import Response
 
+from models.database import Database
+from webapp import metrics
+from webapp.hub import Hub
 from webapp.metrics import REQUESTS
 
 
@@ -26,3 +30,17 @@ def note(response: Response) -> Response:
         route = flask.request.url_rule.rule if flask.request.url_rule else "none"
         REQUESTS.labels(flask.request.method, route, str(response.status_code)).observe(time.monotonic() - began)
     return response
+
+
+def figures(here: Hub) -> dict[str, Any]:
+    """All that this process has counted, with what is not counted as it happens brought up to date."""
+    sockets = here.sockets.figures()
+    metrics.SOCKETS_OPEN.set(sockets["connections"])
+    metrics.SUBSCRIPTIONS.set(sockets["subscriptions"])
+    for name, count in sockets.items():
+        if name.startswith("ended_"):
+            metrics.SOCKETS_ENDED.labels(name.removeprefix("ended_")).set(count)
+    metrics.BROADCASTS.set(here.streams.heard_total)
+    metrics.LISTENING.set(here.streams.listening)
+    metrics.DATABASE_REPEATS.set(Database.repeats)
+    return metrics.snapshot()

@@ -101,9 +101,11 @@ class Server(WSGIServer):
 
     handler_class = Handler
 
-    def __init__(self, listener: Any, application: Callable[..., Any], limits: Limits | None = None) -> None:
-        """`listener` comes from `listen`, or is inherited."""
-        name = {"SERVER_NAME": str(listener.getsockname()[0]), "wsgi.multithread": True}
+    def __init__(
+        self, listener: Any, application: Callable[..., Any], limits: Limits | None = None, *, shared: bool = False
+    ) -> None:
+        """`listener` comes from `listen`. One that is `shared` with other processes is left to them between any two."""
+        name = {"SERVER_NAME": str(listener.getsockname()[0]), "wsgi.multithread": True, "wsgi.multiprocess": shared}
         super().__init__(listener, application, spawn=Pool(), log=None, environ=name)
         self.limits = limits or Limits()
         self.unread = Waiting(self.limits.most_unread)

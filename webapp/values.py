@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 YEAR = 366 * 24 * 3600  # no timer is longer; a slip of the finger should not overflow a database interval
 MIN_KEY_CHARACTERS = 16
+MOST_WORKERS = 64
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -47,10 +48,10 @@ def port(text: str) -> int:
 
 
 def workers(text: str) -> int:
-    """The number of web processes. More than one is not built yet, and says so."""
-    if text != "1":
-        raise ValueError("this version runs as one web process; use 1 or leave it out")
-    return 1
+    """The number of web processes: 1 to MOST_WORKERS."""
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_WORKERS:
+        raise ValueError(f"use a whole number from 1 to {MOST_WORKERS}; one for each processor is enough")
+    return int(text)
 
 
 def seconds(text: str) -> float:

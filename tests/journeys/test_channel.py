@@ -40,7 +40,7 @@ def rows(agent_id: int) -> list[AgentSubscription]:
 
 def connections(hub: RunningHub) -> int:
     """How many sockets the hub holds, by its own metrics."""
-    found = re.search(r"^switchyard_sockets_open (\d+)", hub.request("GET", "/metrics")[1], re.MULTILINE)
+    found = re.search(r"^switchyard_sockets_open{.*} (\d+)", hub.request("GET", "/metrics")[1], re.MULTILINE)
     assert found is not None
     return int(found[1])
 

@@ -15,12 +15,13 @@ from sqlalchemy.orm import Session
 
 from models import figures, schema
 from models.base import database_time
-from models.database import Database, transaction
+from models.database import transaction
 from models.errors import DatabaseAway, NotSignedIn
+from models.process import Process
 from models.user import Role
-from webapp import auth, metrics
+from webapp import auth, measure, metrics
 from webapp.api.door import Calls
-from webapp.hub import Hub, hub
+from webapp.hub import hub
 
 T = TypeVar("T")
 
@@ -70,8 +71,9 @@ def show_metrics() -> flask.Response:
     if not _is_neighbour() and not _is_admin():
         sentence = "Figures are for this machine, or for an admin's access token.\n"
         return flask.Response(sentence, 403, mimetype="text/plain")
-    _measure(hub())
-    return flask.Response(metrics.render(), content_type=CONTENT_TYPE_LATEST)
+    here = hub()
+    snapshots = {**_count_rows(), here.process_id or 0: measure.figures(here)}
+    return flask.Response(metrics.render(dict(sorted(snapshots.items()))), content_type=CONTENT_TYPE_LATEST)
 
 
 def _answer(shown: object, status: int) -> flask.Response:
@@ -111,23 +113,18 @@ def _is_admin() -> bool:
         return False
 
 
-def _measure(here: Hub) -> None:
-    """Brings up to date what is not counted as it happens."""
-    sockets = here.sockets.figures()
-    metrics.SOCKETS_OPEN.set(sockets["connections"])
-    metrics.SUBSCRIPTIONS.set(sockets["subscriptions"])
-    for name, count in sockets.items():
-        if name.startswith("ended_"):
-            metrics.SOCKETS_ENDED.labels(name.removeprefix("ended_")).set(count)
-    metrics.BROADCASTS.set(here.streams.heard_total)
-    metrics.LISTENING.set(here.streams.listening)
-    metrics.DATABASE_REPEATS.set(Database.repeats)
-    _count_rows()
+def _count_rows() -> dict[int, metrics.Snapshot]:
+    """Brings up to date what rows know; what each process has left on its row, by its id."""
 
+    def read(session: Session) -> tuple[dict[str, int], dict[str, int], dict[int, metrics.Snapshot]]:
+        now = database_time(session)
+        snapshots = {one.id: one.holds.get("figures") or {} for one in Process.living(session, now)}
+        return figures.open_tasks(session), figures.presence(session, now), snapshots
 
-def _count_rows() -> None:
-    counted = _in_time(lambda session: (figures.open_tasks(session), figures.presence(session, database_time(session))))
-    for gauge, counts in zip((metrics.TASKS, metrics.PRESENCE), counted or ({}, {}), strict=True):
+    tasks, presence, snapshots = _in_time(read) or ({}, {}, {})
+    metrics.PROCESSES.set(len(snapshots))
+    for gauge, counts in ((metrics.TASKS, tasks), (metrics.PRESENCE, presence)):
         gauge.clear()
         for name, count in counts.items():
             gauge.labels(name).set(count)
+    return snapshots

@@ -57,7 +57,7 @@ def test_without_a_database_it_says_so_and_lives(client: FlaskClient, database_u
 def test_figures_are_for_this_machine(client: FlaskClient) -> None:
     answer = client.get("/metrics", environ_base=NEIGHBOUR)
     assert answer.status_code == 200 and answer.content_type.startswith("text/plain")
-    assert 'switchyard_tasks{status="queued"}' in answer.text and "switchyard_sockets_open 0" in answer.text
+    assert 'switchyard_tasks{status="queued"}' in answer.text and "switchyard_sockets_open{process=" in answer.text
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.9", "::1", "::ffff:127.0.0.1"])
