@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session, aliased
 
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
+from models.gateway import Gateway
 from models.message import Message, Source
 from models.task import Task, TaskMessage
 from models.task_status import TaskStatus
@@ -105,11 +106,14 @@ def said() -> Select[*tuple[Any, ...]]:
             Message.task_id,
             Message.run_id,
             Message.gateway_id,
+            Message.origin,
+            Message.cut,
             Message.delivery,
             Message.why,
             Message.created_at,
             func.coalesce(User.name, Agent.name).label("author_name"),
             func.coalesce(User.name, Agent.handle).label("author_short"),
+            Gateway.name.label("gateway_name"),
             case(
                 (Message.user_id.is_not(None), "user"), (Message.agent_id.is_not(None), "agent"), else_="system"
             ).label("author_kind"),
@@ -118,6 +122,7 @@ def said() -> Select[*tuple[Any, ...]]:
         .select_from(Message)
         .outerjoin(User, User.id == Message.user_id)
         .outerjoin(Agent, Agent.id == Message.agent_id)
+        .outerjoin(Gateway, Gateway.id == Message.gateway_id)
         .outerjoin(last, true())
     )
 

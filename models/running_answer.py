@@ -6,7 +6,7 @@ A passing thing in an unlogged table: after a crash of the database it is empty,
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, String, Text, delete, func, select
+from sqlalchemy import BigInteger, String, Text, delete, func
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -71,14 +71,11 @@ class RunningAnswer(Base):
 
     @classmethod
     def end(cls, session: Session, gateway_id: int, run_id: str) -> None:
-        """The run is over: its message says the rest."""
-        session.execute(delete(cls).where(cls.gateway_id == gateway_id, cls.run_id == run_id[:200]))
-
-    @classmethod
-    def of_tasks(cls, session: Session, task_ids: list[int]) -> dict[int, str]:
-        """The text so far by task."""
-        rows = session.execute(select(cls.task_id, cls.text).where(cls.task_id.in_(task_ids)))
-        return {task_id: text for task_id, text in rows if task_id is not None}
+        """The run is over: its message says the rest. Who follows its topic hears of a row that is gone."""
+        ended = delete(cls).where(cls.gateway_id == gateway_id, cls.run_id == run_id[:200]).returning(cls.topic_id)
+        for topic_id in session.execute(ended).scalars():
+            if topic_id is not None:
+                broadcast(session, f"topic:{topic_id}", "answer", gateway=gateway_id, run=run_id[:200], revision=0)
 
     @classmethod
     def forget_stale(cls, session: Session, now: datetime, ttl_seconds: float) -> int:

@@ -6,7 +6,7 @@ import * as Turbo from "./turbo.js"
 import { createConsumer } from "./vendor/actioncable.js"
 import { hide, show } from "./bar.js"
 import { clock, now, refresh } from "./times.js"
-import { catchUp, fillGap } from "./topic.js"
+import { catchUp, fillGap, goOn } from "./topic.js"
 
 const CHANNEL = "Switchyard::PageChannel"
 const DELAYS = [1, 2, 4, 8, 15, 30]
@@ -47,7 +47,7 @@ function subscribe(stream) {
     connected: () => arrived(stream),
     disconnected: ({ willAttemptReconnect } = {}) => lost(willAttemptReconnect),
     rejected: () => refused(stream),
-    received: message => apply(message),
+    received: message => apply(message, key => followed.get(stream)?.perform("again", { key })),
   })
 }
 
@@ -55,7 +55,8 @@ function live() {
   return [...followed.keys()].every(name => confirmed.has(name))
 }
 
-function apply({ html, refresh: event }) {
+function apply({ html, answer, refresh: event }, ask) {
+  if (answer) goOn(answer, ask)
   if (html) Turbo.renderStreamMessage(html)
   if (event) nudge(event)
 }

@@ -1,4 +1,5 @@
 // A topic: what arrives takes its place, the reader is never moved, and what is unread becomes read when it was seen.
+import { grow, isHeard, placeAnswer, placeStep, takenBy } from "./answer.js"
 import { speak } from "./bar.js"
 import { refresh, zone } from "./times.js"
 import { dayNumber } from "./words.js"
@@ -6,6 +7,8 @@ import { dayNumber } from "./words.js"
 const NEAR = 120
 // What was said: messages, and what an agent asked, which stands as a card.
 const SAID = ":scope > :is(.message, .prompt)"
+// Messages that took the place of an answer, which was counted when it began.
+const counted = new WeakSet()
 let unseen = 0
 let readUpTo = 0
 let readTimer = null
@@ -39,6 +42,8 @@ function isMine(element) {
 // One item finds its place: a message by its id, work below its message, anything else at the end; what is there already is
 // replaced where it stands, and work on a message that is not shown here stays away. Answers whether it is a new message.
 function place(element) {
+  if (element.matches(".answer")) return placeAnswer(element, swap)
+  if (element.querySelector(".work-line") && log().querySelector(`.answer[data-task="${/\d+/.exec(element.id)}"]`)) return false
   const there = element.id && document.getElementById(element.id)
   if (there) {
     if (!("neutral" in element.dataset)) swap(there, element)
@@ -49,6 +54,12 @@ function place(element) {
     return false
   }
   const id = idOf(element)
+  const answer = id ? takenBy(element) : null
+  if (answer) {
+    swap(answer, element)
+    counted.add(element)
+    return true
+  }
   const after = id ? [...log().querySelectorAll(SAID)].find(other => idOf(other) > id) : null
   if (id && !after) beginDay(element)
   log().insertBefore(element, after ?? null)
@@ -91,11 +102,12 @@ export function arrive(elements) {
   if (!log() || "partial" in log().dataset) return beyond(elements)
   document.getElementById("nothing-said")?.remove()
   const stay = atEnd()
-  const fresh = elements.filter(place)
+  const fresh = elements.filter(element => !element.dataset.steps && place(element))
+  elements.filter(element => element.dataset.steps).forEach(placeStep)
   for (const element of fresh) announce(element)
   refresh(log())
   if (stay || fresh.some(isMine)) toEnd()
-  else if (fresh.length) below(fresh.length)
+  else below(fresh.filter(element => !counted.has(element)).length)
   markRead()
   return fresh.length
 }
@@ -106,14 +118,18 @@ function beyond(elements) {
 }
 
 function announce(element) {
-  element.classList.add("is-new")
+  if (!counted.has(element)) element.classList.add("is-new")
   element.addEventListener("animationend", () => element.classList.remove("is-new"), { once: true })
+  if (element.matches(".answer")) return
   if (isMine(element) || element.dataset.kind === "system") return
   if (element.matches(".prompt")) return speak(`${element.dataset.author} asks for a decision`)
+  const cut = element.querySelector(".cut")
+  if (cut) return speak(`${element.dataset.author}: ${cut.textContent}`)
   speak(element.dataset.kind === "agent" ? `${element.dataset.author} answered` : `${element.dataset.author} wrote`)
 }
 
 function below(count) {
+  if (!count) return
   unseen += count
   const button = document.getElementById("new-below")
   button.textContent = `${unseen} new below`
@@ -167,7 +183,7 @@ export function merge(page) {
   const known = lastId()
   const ids = [...theirs.children].map(idOf).filter(Boolean)
   for (const element of [...log().children]) {
-    if (element.id && !idOf(element) && !page.getElementById(element.id)) element.remove()
+    if (element.id && !idOf(element) && !isHeard(element) && !page.getElementById(element.id)) element.remove()
   }
   if (ids.length && known && Math.min(...ids) > known) log().replaceChildren()
   for (const selector of [".page > aside", ".page-head"]) renew(selector, page)
@@ -182,6 +198,11 @@ function renew(selector, page) {
 }
 
 const adopt = element => document.adoptNode(element)
+
+// An answer goes on (static/answer.js).
+export function goOn(frame, ask) {
+  grow(frame, ask, { stay: atEnd, toEnd, look: catchUp })
+}
 
 document.addEventListener("turbo:before-stream-render", event => {
   if (!log()) return

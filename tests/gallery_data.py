@@ -110,14 +110,18 @@ STEPS = [
     ),
 ]
 ANSWER = SimpleNamespace(
+    key="11",
     task_id=11,
+    revision=1,
+    over=False,
+    parts=[],
     agent=SCOUT,
     where="on office",
     since=before(seconds=41),
     stop="/tasks/11/cancel",
     why=None,
     state=None,
-    html="<p>The image moved from <code>bookworm</code> to <code>trixie</code> at 07:12, and the cross compiler is no"
+    open="<p>The image moved from <code>bookworm</code> to <code>trixie</code> at 07:12, and the cross compiler is no"
     " longer where the build script looks for it. Two ways out:</p><ul><li>pin the old image, which is one line and"
     " safe for today;</li><li>or install <code>gcc-aarch64-linux-gnu</code> in the build stage, which is the right</li>"
     "</ul>",

@@ -15,6 +15,7 @@ DOORS = ("webapp.pages", "webapp.api", "webapp.cable", "webapp.gateways")
 SHARED = (
     "webapp.acting",
     "webapp.advance",
+    "webapp.answers",
     "webapp.asked",
     "webapp.auth",
     "webapp.avatars",
@@ -23,12 +24,14 @@ SHARED = (
     "webapp.fragments",
     "webapp.gateway_words",
     "webapp.gateway_logs",
+    "webapp.growing",
     "webapp.headers",
     "webapp.hub",
     "webapp.metrics",
     "webapp.prompts",
     "webapp.running",
     "webapp.streams",
+    "webapp.tools",
     "webapp.waiting",
     "webapp.words",
 )

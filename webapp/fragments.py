@@ -12,8 +12,9 @@ from markupsafe import Markup
 
 from models.base import utcnow
 from models.database import rules
+from models.message import Source
 from models.task_status import SuspendedFor, TaskStatus
-from webapp import avatars, words
+from webapp import avatars, running, words
 
 # What the card of a suspended task is called, by what it waits for.
 PAUSED = {
@@ -21,6 +22,13 @@ PAUSED = {
     SuspendedFor.QUOTA: "Paused until the usage limit ends",
     SuspendedFor.STEPS: "Done in steps",
     None: "Paused",
+}
+# What made a gateway say something, in words.
+ORIGINS = {
+    "job": "a scheduled job",
+    "inject": "put in there",
+    "operator": "asked by someone else there",
+    "resumed": "a run that was resumed",
 }
 
 
@@ -72,8 +80,21 @@ def as_said(row: Any, items: Iterable[Any] = (), alone: bool = False, bare: bool
         delivery=None if bare or (said_below and row.delivery == "failed") else row.delivery,
         why=None if said_below else row.why,
         source=row.source,
-        from_where=None,
+        from_where=from_where(row),
+        run=running.key(row.gateway_id, row.run_id) if row.run_id and row.gateway_id is not None else None,
+        task=row.task_id if row.source == Source.REPLY else None,
+        cut=row.cut,
     )
+
+
+def from_where(row: Any) -> str | None:
+    """What sent it and from which gateway: "unasked, from office, a scheduled job"; of an answer "on office"."""
+    origin = ORIGINS.get(row.origin)
+    if row.source == Source.PROACTIVE:
+        gateway = f"from {row.gateway_name}" if row.gateway_name else None
+        return ", ".join(part for part in ("unasked", gateway, origin) if part)
+    gateway = f"on {row.gateway_name}" if row.gateway_name and row.author_kind == "agent" else None
+    return ", ".join(part for part in (gateway, origin) if part) or None
 
 
 # -- the work on it ------------------------------------------------------------------------------------------------

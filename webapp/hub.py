@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
+from webapp.answers import Answers
 from webapp.config import Config
 from webapp.streams import Streams
 
@@ -25,6 +26,7 @@ class Hub:
     config: Config
     streams: Streams
     sockets: Any
+    answers: Answers = field(default_factory=Answers)
     process_id: int | None = None
     timetable_runs: "Callable[[], bool]" = lambda: False
     holds: "dict[str, Callable[[], Any]]" = field(default_factory=dict)

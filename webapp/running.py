@@ -10,6 +10,7 @@ from typing import Any
 
 from models import sentences
 from models.gateway_states import ConnectionState
+from models.task_status import OPEN
 
 # The name of the broadcast, on the topic's stream.
 EVENT = "answer"
@@ -52,7 +53,11 @@ def key(gateway_id: int, run_id: str) -> str:
 def of_row(row: Any) -> Answer:
     """The answer from a row of `models.under_way.answers`."""
     gateway = row.gateway_name or "The gateway"
-    lost = row.connection != ConnectionState.CONNECTED
+    cut = None
+    if row.status is not None and row.status not in OPEN:
+        cut = row.why
+    elif row.connection != ConnectionState.CONNECTED:
+        cut = sentences.ASKING_AGAIN.format(gateway=gateway)
     return Answer(
         gateway_id=row.gateway_id,
         run_id=row.run_id,
@@ -65,5 +70,6 @@ def of_row(row: Any) -> Answer:
         started_at=row.started_at,
         revision=row.revision,
         tools=list(row.tools),
-        cut=sentences.ASKING_AGAIN.format(gateway=gateway) if lost else None,
+        over=row.status is not None and row.status not in OPEN,
+        cut=cut,
     )

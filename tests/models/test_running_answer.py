@@ -71,4 +71,3 @@ def test_runs_are_found_by_gateway_and_run_and_gone_when_over(cast: Cast, office
     }
     RunningAnswer.end(cast.session, office.id, "run-1")
     assert list(under_way.by_runs(cast.session, [(office.id, "run-1"), (office.id, "run-2")])) == [(office.id, "run-2")]
-    assert RunningAnswer.of_tasks(cast.session, [7]) == {}

@@ -2,6 +2,7 @@
 differs by reader as a nudge to look again.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -11,7 +12,8 @@ from models.errors import NotFound
 from models.message import Source
 from models.topic import Topic
 from models.user import User
-from webapp import asked, fragments
+from webapp import asked, fragments, running
+from webapp.answers import Mark
 from webapp.cable import thinking
 from webapp.cable.channel import Channel
 from webapp.hub import Hub
@@ -26,10 +28,13 @@ ALSO_LOOK = ("approval",)
 class PageChannel(Channel):
     """One stream of one open page: `topic:<id>`, `user:<id>` or `hub`."""
 
+    actions = frozenset({"again"})
+
     def __init__(self, connection: Any, identifier: str, params: dict[str, Any], hub: Hub) -> None:
         super().__init__(connection, identifier, params)
         self.hub = hub
         self.stream = params.get("stream")
+        self._sent: dict[str, Mark] = {}  # by answer under way: what the page has of it
 
     @property
     def mine(self) -> str:
@@ -52,6 +57,9 @@ class PageChannel(Channel):
 
     def hear(self, heard: Heard) -> None:
         """Passes an event on to the page."""
+        if heard.event == running.EVENT:
+            self.hear_answer(heard)
+            return
         make = FRAGMENTS.get(heard.event)
         if heard.event == thinking.EVENT:
             frame = heard.once(self.identifier, lambda: self.frame(thinking.payload(heard) or b""))
@@ -67,6 +75,34 @@ class PageChannel(Channel):
         self.send_frame(frame)
         if heard.event == "task" and (said := thinking.payload(heard)) is not None:
             self.send_frame(heard.once((self.identifier, thinking.EVENT), lambda: self.frame(said)))
+
+    def hear_answer(self, heard: Heard) -> None:
+        """An answer goes on: all of it for a page that has nothing, else what was added."""
+        if heard.row is None:
+            key = running.key(heard.ids["gateway"], heard.ids["run"])
+            self.hub.answers.forget(key)
+            if self._sent.pop(key, None):
+                self._send_answer(heard, lambda: _payload(answer={"key": key, "over": True}))
+            return
+        shown = heard.once(running.EVENT, lambda: self.hub.answers.take(heard.row))
+        key, seen, mark = shown.answer.key, self._sent.get(shown.answer.key), shown.mark
+        if seen is None:
+            self._send_answer(heard, lambda: _payload(html=shown.whole()))
+        elif seen != mark:
+            self._send_answer(heard, lambda: _payload(answer=shown.added(seen)), seen)
+        self._sent[key] = mark
+        if shown.answer.over:
+            del self._sent[key]
+
+    def _send_answer(self, heard: Heard, make: Callable[[], bytes], seen: Mark | None = None) -> None:
+        self.send_frame(heard.once((self.identifier, running.EVENT, seen), lambda: self.frame(make())))
+
+    def again(self, data: dict[str, Any]) -> None:
+        """The page lost its place in an answer: it is sent all of it."""
+        shown = self.hub.answers.get(str(data.get("key")))
+        if shown is not None and f"topic:{shown.answer.topic_id}" == self.stream:
+            self._sent[shown.answer.key] = shown.mark
+            self.send(_payload(html=shown.whole()))
 
     def hear_rights(self, heard: Heard) -> None:
         """A right of this person changed: the stream is cut when it was the one that opened it."""

@@ -1,12 +1,13 @@
 """What a topic page shows, put together from plain rows: the log, who is here, where a message would go."""
 
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from models import inbox, overview
+from models import inbox, overview, under_way
 from models.agent import Agent
 from models.creative import Level
 from models.listeners import Listeners
@@ -16,7 +17,8 @@ from models.reading import page_of_messages, work
 from models.task import TaskMessage
 from models.topic import Topic
 from models.user import User
-from webapp import asked, avatars, fragments, words
+from webapp import asked, avatars, fragments, running, tools, words
+from webapp.answers import Shown, as_it_stands
 from webapp.pages import presence, shell
 
 PAGE = 50
@@ -76,7 +78,7 @@ def context(session: Session, user: User, topic: Topic, now: datetime, window: W
         "short_title": topic.name,
         "streams": shell.streams(user, topic.stream, "hub"),
         "refresh_on": "topic presence approval approvals",
-        "items": items(session, user, found.rows, may_write),
+        "items": items(session, user, found.rows, may_write, now=[] if found.later else answers(session, topic.id)),
         "earlier": f"/topics/{topic.id}?before={found.rows[0].id}" if found.earlier and found.rows else None,
         "later": f"/topics/{topic.id}?after={found.rows[-1].id}" if found.later and found.rows else None,
         "route": route(topic, listening(session, user, topic, "", now), "", bool(here)) if may_write else None,
@@ -99,8 +101,26 @@ def lead(topic: Topic, creative: str, here: list[Any]) -> str:
     return f"{place} Its agent is {primary}." if primary else f"{place} It has no agent of its own."
 
 
-def items(session: Session, user: User, rows: list[Any], may_act: bool, days: bool = True) -> list[dict[str, Any]]:
-    """Messages, what is asked, and the work on them, as the log shows them; with `days`, a line where a day begins."""
+def answers(session: Session, topic_id: int) -> list[Shown]:
+    """What is being answered in a topic, as far as it has come."""
+    return [as_it_stands(running.of_row(row)) for row in under_way.in_topic(session, topic_id)]
+
+
+def items(
+    session: Session,
+    user: User,
+    rows: list[Any],
+    may_act: bool,
+    days: bool = True,
+    now: Sequence[Shown] = (),
+) -> list[dict[str, Any]]:
+    """Messages, what is asked, and the work on them, as the log shows them; with `days`, a line where a day begins.
+
+    An answer under way stands where it began: below what had been said by then.
+    """
+    waiting = list(now)
+    at_it = {shown.answer.task_id for shown in now}
+    done = tools_of(session, rows)
     prompts = [row.id for row in rows if row.source == Source.PROMPT]
     requests = inbox.by_message(session, user, prompts) if prompts else {}
     on_them = session.execute(work(TaskMessage.message_id.in_([row.id for row in rows]))).all() if rows else []
@@ -109,6 +129,8 @@ def items(session: Session, user: User, rows: list[Any], may_act: bool, days: bo
     found: list[dict[str, Any]] = []
     day = None
     for row in rows:
+        while waiting and waiting[0].answer.started_at < row.created_at and found:
+            found.extend(answer_items(waiting.pop(0), may_act))
         its_day = row.created_at.astimezone(zone).date()
         begins = days and its_day != day
         if begins:
@@ -117,10 +139,28 @@ def items(session: Session, user: User, rows: list[Any], may_act: bool, days: bo
         if row.id in requests:
             found.append(card(requests[row.id]))
         else:
-            found.append({"kind": "message", "message": fragments.as_said(row, mine, alone=begins)})
-        found.extend({"kind": item.kind, "task": item} for item in mine)
+            said = fragments.as_said(row, mine, alone=begins)
+            if row.task_id in done and row.source == Source.REPLY:
+                key = said.run or f"task-{row.task_id}"
+                found.append({"kind": "steps", "key": key, "steps": tools.steps(done[row.task_id], key)})
+            found.append({"kind": "message", "message": said})
+        found.extend({"kind": item.kind, "task": item} for item in mine if item.kind != "line" or item.id not in at_it)
         day = its_day
+    for shown in waiting:
+        found.extend(answer_items(shown, may_act))
     return found
+
+
+def tools_of(session: Session, rows: list[Any]) -> dict[int, list[Any]]:
+    """What was done on the way to the answers among these messages, by task."""
+    tasks = {row.task_id for row in rows if row.source == Source.REPLY and row.gateway_id is not None}
+    return under_way.tools(session, tasks - {None}) if tasks - {None} else {}
+
+
+def answer_items(shown: Shown, may_act: bool) -> list[dict[str, Any]]:
+    """An answer under way, below the lines of its tools."""
+    item = shown.item(may_act)
+    return [{"kind": "steps", "key": item.key, "steps": item.steps}, {"kind": "answer", "answer": item}]
 
 
 def card(row: Any) -> dict[str, Any]:

@@ -107,13 +107,15 @@ def route(id: int) -> flask.Response:
 @blueprint.get("/topics/<int:id>/after")
 @signed_in
 def after(id: int) -> flask.Response:
-    """What was said after the message `id`, without a page around it; 204 when nothing was."""
+    """What was said after the message `id` and what is being answered, without a page around it; 204 for nothing."""
     user, last = person(), asked("id") or 0
     with transaction() as session:
         topic = Topic.seen_by(session, user, id)
         may_act = topic.creative(session).allows(session, user, Level.FEEDBACK)
         rows = page_of_messages(session, topic.id, MOST_AT_ONCE, after=last)
-        found = conversation.items(session, user, rows, may_act, days=False)
+        found = conversation.items(
+            session, user, rows, may_act, days=False, now=conversation.answers(session, topic.id)
+        )
     if not found:
         return flask.make_response("", 204)
     return answer("topics/items.html", items=found)
