@@ -65,8 +65,9 @@ function renew(there, element) {
 }
 
 // A frame of an answer; `ask` asks for all of it when this page lost its place.
-export function grow(frame, ask, { stay, toEnd, look }) {
+export function grow(frame, ask, { arrive, stay, toEnd, look }) {
   if (!log() || "partial" in log().dataset) return
+  if (frame.whole) return void arrive(parsed(frame.whole))
   const element = byRun(frame.key)
   if (!element) return frame.over || isOver(frame.key) ? undefined : again(frame.key, ask)
   if (!("after" in frame)) return end(element, look)
@@ -78,7 +79,7 @@ export function grow(frame, ask, { stay, toEnd, look }) {
   heardAt.set(frame.key, Date.now())
   write(element.querySelector(".text"), frame)
   if (frame.steps) renewSteps(frame.key, frame.steps)
-  if (frame.line) element.querySelector(".answering").replaceWith(parsed(frame.line))
+  if (frame.line) element.querySelector(".answering").replaceWith(...parsed(frame.line))
   if (frame.over) end(element, look)
   if (atEnd) toEnd()
 }
@@ -122,9 +123,7 @@ function append(target, text) {
 }
 
 function renewSteps(key, html) {
-  const holder = document.createElement("div")
-  holder.innerHTML = html
-  const theirs = [...holder.children], ids = new Set(theirs.map(step => step.id))
+  const theirs = parsed(html), ids = new Set(theirs.map(step => step.id))
   for (const old of log().querySelectorAll(`[data-steps="${CSS.escape(key)}"]`)) if (!ids.has(old.id)) old.remove()
   theirs.forEach(placeStep)
 }
@@ -132,7 +131,7 @@ function renewSteps(key, html) {
 function parsed(html) {
   const holder = document.createElement("template")
   holder.innerHTML = html
-  return holder.content.firstElementChild
+  return [...document.importNode(holder.content, true).children]
 }
 
 // Nothing more comes: its message takes its place in a moment, or there is none, then the page looks again.

@@ -201,7 +201,7 @@ const adopt = element => document.adoptNode(element)
 
 // An answer goes on (static/answer.js).
 export function goOn(frame, ask) {
-  grow(frame, ask, { stay: atEnd, toEnd, look: catchUp })
+  grow(frame, ask, { arrive, stay: atEnd, toEnd, look: catchUp })
 }
 
 document.addEventListener("turbo:before-stream-render", event => {

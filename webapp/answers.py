@@ -84,9 +84,9 @@ class Shown:
             steps=tools.steps(answer.tools, answer.key, answer.over),
         )
 
-    def whole(self) -> str:
+    def whole(self) -> dict[str, Any]:
         """All of it, for a page that has nothing of it yet."""
-        return fragments.render("streams/answer.html", a=self.item())
+        return {"key": self.answer.key, "whole": fragments.render("streams/answer.html", a=self.item())}
 
     def added(self, seen: Mark) -> dict[str, Any]:
         """What is new for a page that was sent `seen`."""

@@ -13,10 +13,9 @@ from models.markup import MAX_CHARACTERS, inert, render
 
 MOST_OPEN = 4_000  # characters of the last part; longer ones are cut at a line's end
 MOST_IN_ONE = 8_000  # without a line's end
-# So many characters of a line say whether it is a new item of a list.
-DECIDED = 12
 
 _item = re.compile(r"(?:[-*+]|\d{1,9}[.)])(?:\s|$)")
+_may_become_item = re.compile(r"[-*+]?|\d{1,9}[.)]?")
 _fence = re.compile(r"(`{3,}|~{3,})[^`\n]*$")
 # The beginning of a line that is all signs may become anything: it is shown when it is clear what.
 _signs = re.compile(r"[ \t]*(?:[-=+*#>`~_|:. \t]*|\d{1,9}[.)]?[ \t]*)")
@@ -82,7 +81,7 @@ class Growing:
         end = text.find("\n", begin)
         line = text[begin:] if end < 0 else text[begin:end]
         if end < 0:
-            if not self._fence and len(line) >= DECIDED:
+            if not self._fence and not _may_become_item.fullmatch(line):
                 self._begins_part(line, begin)
             return 0
         if self._fence:

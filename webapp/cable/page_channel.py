@@ -87,7 +87,7 @@ class PageChannel(Channel):
         shown = heard.once(running.EVENT, lambda: self.hub.answers.take(heard.row))
         key, seen, mark = shown.answer.key, self._sent.get(shown.answer.key), shown.mark
         if seen is None:
-            self._send_answer(heard, lambda: _payload(html=shown.whole()))
+            self._send_answer(heard, lambda: _payload(answer=shown.whole()))
         elif seen != mark:
             self._send_answer(heard, lambda: _payload(answer=shown.added(seen)), seen)
         self._sent[key] = mark
@@ -102,7 +102,7 @@ class PageChannel(Channel):
         shown = self.hub.answers.get(str(data.get("key")))
         if shown is not None and f"topic:{shown.answer.topic_id}" == self.stream:
             self._sent[shown.answer.key] = shown.mark
-            self.send(_payload(html=shown.whole()))
+            self.send(_payload(answer=shown.whole()))
 
     def hear_rights(self, heard: Heard) -> None:
         """A right of this person changed: the stream is cut when it was the one that opened it."""

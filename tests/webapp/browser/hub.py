@@ -43,7 +43,7 @@ class Cable:
         """Pushes a fragment to the page."""
         self.push({"html": html})
 
-    def push(self, message: dict[str, str]) -> None:
+    def push(self, message: dict[str, Any]) -> None:
         """Sends a message on the page's stream."""
         self.open[-1].send(json.dumps({"identifier": self.asked[-1]["identifier"], "message": message}))
 
