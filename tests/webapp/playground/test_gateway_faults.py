@@ -98,6 +98,11 @@ def test_new_connections_are_refused_with_a_status_or_a_hang_up(gateway: Gateway
     with pytest.raises(websocket.WebSocketBadStatusException) as caught:
         GatewayClient(ours.url)
     assert caught.value.status_code == 502
+    ours.faults.refuse, ours.faults.location = 302, "ws://169.254.169.254/latest"
+    connection = http.client.HTTPConnection("127.0.0.1", ours.port, timeout=5)
+    connection.request("GET", "/", headers={"Upgrade": "websocket", "Connection": "Upgrade"})
+    response = connection.getresponse()
+    assert (response.status, response.getheader("location")) == (302, ours.faults.location)
     ours.faults.refuse = 0
     with pytest.raises((websocket.WebSocketException, ConnectionError)):
         GatewayClient(ours.url)

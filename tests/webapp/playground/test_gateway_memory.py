@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tests.conditions import until
 from tests.webapp.playground.gateway_client import EVERYTHING, Closed, GatewayClient, text_of
 from webapp.playground.gateway import PlaygroundGateway
 
@@ -174,8 +175,10 @@ def test_jobs_repeat_isolated_ones_have_their_own_session_and_main_ones_no_chat(
 
 
 def test_agents_and_sessions_can_be_made_listed_and_removed(gateway: Gateway, client: Client) -> None:
-    ours = client(gateway(), EVERYTHING)
+    ours = client(gateway(agents_late=0.1), EVERYTHING)
     assert ours.request("agents.create", {"name": "Chat Slot 1"})["payload"]["agentId"] == "chat-slot-1"
+    assert len(ours.request("agents.list")["payload"]["agents"]) == 1
+    until(lambda: len(ours.request("agents.list")["payload"]["agents"]) == 2)
     listed = ours.request("agents.list")["payload"]
     assert (listed["defaultId"], [each["id"] for each in listed["agents"]]) == ("main", ["main", "chat-slot-1"])
     ours.ask("hello", "agent:chat-slot-1:room")

@@ -194,10 +194,9 @@ class PlaygroundGateway:
             for wire in wires:
                 wire.send_raw(hostile.RAW[kind]) if kind in hostile.RAW else wire.send_binary(b"\x00" * 100)
             return
-        for text in hostile.KINDS[kind](session_key, count, size):
-            wires = [wire for wire in wires if wire.wait_below(hostile.BACKLOG) and wire.send(text)]
-            if not wires:
-                return
+        texts = hostile.KINDS[kind](session_key, count, size)
+        while wires and (some := hostile.some(texts)):
+            wires = [wire for wire in wires if wire.wait_below(hostile.BACKLOG) and wire.flood(some)]
 
     def _new_life(self) -> None:
         self.house.boot()
@@ -258,7 +257,7 @@ class PlaygroundGateway:
 
     def _refusal(self, asked: Asked) -> tuple[int, str] | None:
         if self.faults.refuse is not None:
-            return self.faults.refuse, "refused"
+            return self.faults.refuse, self.faults.location if 300 <= self.faults.refuse < 400 else "refused"
         if self.phase in (DOWN, DRAINING):
             return 503, "Gateway websocket admission closed"
         if "x-forwarded-for" in asked.headers and not self.settings.trust_proxy:

@@ -48,9 +48,10 @@ def endless(key: str, count: int, size: int) -> Iterator[str]:
 
 def runs(key: str, count: int, size: int) -> Iterator[str]:
     """A million runs (`count`) that begin and never end."""
-    text = "z" * (size or 10)
+    mark = f"run-{uuid.uuid4()}"
+    frame = _event(chat(key, mark, "delta", "z" * (size or 10)))
     for number in range(count or 1_000_000):
-        yield _event(chat(key, f"run-{number}-{uuid.uuid4().hex[:8]}", "delta", text))
+        yield frame.replace(mark, f"{mark}-{number}")
 
 
 def types(key: str, count: int, size: int) -> Iterator[str]:
@@ -83,6 +84,16 @@ def garbage(key: str, count: int, size: int) -> Iterator[str]:
     yield '{"type":"event","seq":' + "9" * 5000 + "}"
     yield ""
     yield "\N{ZERO WIDTH NO-BREAK SPACE}{}"
+
+
+def some(texts: Iterator[str]) -> list[str]:
+    """The next few of them: up to 100, or as many as make 100,000 characters. Empty when there are no more."""
+    taken: list[str] = []
+    size = 0
+    while len(taken) < 100 and size < 100_000 and (text := next(texts, None)) is not None:
+        taken.append(text)
+        size += len(text)
+    return taken
 
 
 KINDS = {

@@ -42,6 +42,7 @@ class Settings:
     late_error: float = 15.0  # protocol 3 tells of an error so late
     resume: float = 0.2  # after a start, before interrupted runs go on
     approval: float = 1800.0  # an approval may be given for so long
+    agents_late: float = 0.0  # a new agent is listed only after this time
 
     @property
     def between_deltas(self) -> float:
@@ -60,6 +61,7 @@ class Faults:
     states: tuple[str, ...] = ("status", "delta", "final", "aborted", "error")
     cut_after: int | None = None  # so many chat events from now, all sockets are cut
     refuse: int | None = None  # new connections get this HTTP status; 0 hangs up
+    location: str = "ws://169.254.169.254/"  # where a status of 300 to 399 sends them
     chance: random.Random = field(default_factory=lambda: random.Random(1))
 
     def fate(self, state: str) -> str:

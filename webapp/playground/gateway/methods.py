@@ -40,6 +40,7 @@ class Methods:
 
     def __init__(self, house: House, turns: Turns, approvals: Approvals, jobs: Jobs) -> None:
         self._house, self._turns, self._approvals, self._jobs = house, turns, approvals, jobs
+        self._unlisted: set[str] = set()
         self.table: dict[str, tuple[str, Shape, Handler]] = {}
         key = {"sessionKey": str}
         self._add(READ, "health", lambda call: health(house.default_agent), optional={"probe": bool})
@@ -190,6 +191,7 @@ class Methods:
         agents = [
             {"id": id, **({"name": name} if id != house.default_agent else {}), "workspace": f"/playground/{id}"}
             for id, name in house.agents.items()
+            if id not in self._unlisted
         ]
         model = {"model": {"primary": "mock/echo-1"}}
         listed = [{**agent, **model} for agent in agents]
@@ -202,6 +204,9 @@ class Methods:
         if not id or id in self._house.agents:
             raise invalid(f'agent "{id or name}" cannot be created: the id is empty or taken')
         self._house.agents[id] = name
+        if self._house.settings.agents_late:
+            self._unlisted.add(id)
+            self._house.clock.after(self._house.settings.agents_late, lambda: self._unlisted.discard(id))
         return {"ok": True, "agentId": id, "name": name, "workspace": call.params.get("workspace", f"/playground/{id}")}
 
     def _delete(self, call: Call) -> dict[str, Any]:

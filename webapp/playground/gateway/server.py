@@ -4,7 +4,9 @@ import contextlib
 import http.server
 import json
 import socket
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +36,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Door:
-    """Who answers: `http` with status and body, `admit` with a status instead of a socket (0: hang up), or `serve`."""
+    """Who answers: `http` with status and body, `admit` with a status instead of a socket, or `serve`.
+
+    A status of 0 hangs up; one of 300 to 399 sends the caller to the text that comes with it.
+    """
 
     http: Callable[[Asked], tuple[int, Any]]
     admit: Callable[[Asked], tuple[int, str] | None]
@@ -62,7 +67,9 @@ class _Listener(http.server.ThreadingHTTPServer):
     request_queue_size = 128
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """A client that went away is no news; anything else is a mistake of ours."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            traceback.print_exc()
 
 
 def _handler(door: Door) -> type[http.server.BaseHTTPRequestHandler]:
@@ -86,7 +93,7 @@ def _handler(door: Door) -> type[http.server.BaseHTTPRequestHandler]:
             refused = door.admit(asked)
             if refused is not None:
                 status, text = refused
-                return self._reply(status, {"error": text}) if status else None
+                return self._reply(status, {"error": text}, text if 300 <= status < 400 else "") if status else None
             key = asked.headers.get("sec-websocket-key", "")
             if not key or asked.headers.get("sec-websocket-version") != "13":
                 return self._reply(400, {"error": "this is no WebSocket handshake"})
@@ -98,12 +105,14 @@ def _handler(door: Door) -> type[http.server.BaseHTTPRequestHandler]:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return door.serve(asked, raw)
 
-        def _reply(self, status: int, body: Any) -> None:
+        def _reply(self, status: int, body: Any, location: str = "") -> None:
             data = json.dumps(body).encode()
             with contextlib.suppress(OSError):  # who asked may be gone
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
+                if location:
+                    self.send_header("Location", location)
                 self.end_headers()
                 self.wfile.write(data)
 

@@ -55,6 +55,15 @@ class Wire:
                 return False
         return True
 
+    def flood(self, texts: list[str]) -> bool:
+        """Many text frames in one go, framed by hand, which is several times faster; False when it is over."""
+        frames = b"".join(_framed(text.encode(errors="replace")) for text in texts)
+        with self._changed:
+            if not self.open or self._closing:
+                return False
+            self._put(frames)
+        return True
+
     def send_raw(self, data: bytes) -> None:
         """Bytes that need not be a frame at all."""
         with self._changed:
@@ -213,3 +222,12 @@ class Wire:
 
     def _due(self) -> float:
         return self._queue[0][0] - time.monotonic()
+
+
+def _framed(data: bytes) -> bytes:
+    """A text frame as a server sends it."""
+    if len(data) < 126:
+        return bytes((0x81, len(data))) + data
+    if len(data) < 65_536:
+        return b"\x81\x7e" + len(data).to_bytes(2, "big") + data
+    return b"\x81\x7f" + len(data).to_bytes(8, "big") + data
