@@ -17,14 +17,18 @@ class AgentSession(Base):
     agent_id: Mapped[int] = mapped_column(ForeignKey("agents.id", ondelete="CASCADE"))
     session_id: Mapped[str] = mapped_column(String(255))
     label: Mapped[str | None] = mapped_column(String(120))
+    # What its register call named itself, shown and trusted by nobody.
+    program: Mapped[str | None] = mapped_column(String(120))
     registrations: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[Born]
 
     @classmethod
-    def registered(cls, session: Session, agent_id: int, session_id: str, label: str | None) -> None:
+    def registered(
+        cls, session: Session, agent_id: int, session_id: str, label: str | None, program: str | None = None
+    ) -> None:
         """Counts one more process of this session."""
-        new = insert(cls).values(agent_id=agent_id, session_id=session_id, label=label)
-        again = {"registrations": cls.registrations + 1, "label": new.excluded.label}
+        new = insert(cls).values(agent_id=agent_id, session_id=session_id, label=label, program=program)
+        again = {"registrations": cls.registrations + 1, "label": new.excluded.label, "program": new.excluded.program}
         session.execute(new.on_conflict_do_update(index_elements=["agent_id", "session_id"], set_=again))
 
     @classmethod

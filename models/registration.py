@@ -25,7 +25,13 @@ class Registered(NamedTuple):
 
 
 def register(
-    session: Session, user: User, agent_name: str, session_id: str, label: str | None, now: datetime
+    session: Session,
+    user: User,
+    agent_name: str,
+    session_id: str,
+    label: str | None,
+    now: datetime,
+    program: str | None = None,
 ) -> Registered:
     """One agent per (person, name), one topic per (agent, session); safe to repeat and to race.
 
@@ -43,7 +49,7 @@ def register(
     agent = _agent(session, user, agent_name)
     topic = _topic(session, inbox, agent, session_id, label or session_id, now)
     _share(session, inbox, agent)
-    AgentSession.registered(session, agent.id, session_id, label)
+    AgentSession.registered(session, agent.id, session_id, label, _shown(program or ""))
     return Registered(agent, topic, inbox)
 
 

@@ -113,6 +113,7 @@ FLOORS = (
         "membership",
         "overview",
         "pool_changes",
+        "plugins",
         "quota",
         "reading",
         "registration",

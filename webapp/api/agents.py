@@ -1,5 +1,6 @@
 """A plugin's session introduces itself, and says goodbye (the agent channel's register and unregister)."""
 
+import flask
 import msgspec
 
 from models import registration
@@ -48,7 +49,8 @@ def register(ask: Ask[Registration]) -> Registered:
     if not agent_name or not session_id:
         raise Invalid(agent_name="Give agent_name and session_id, or name.")
     ask.by_plugin()
-    made = registration.register(ask.session, ask.user, agent_name, session_id, given.session_label, ask.now)
+    program = flask.request.headers.get("User-Agent")
+    made = registration.register(ask.session, ask.user, agent_name, session_id, given.session_label, ask.now, program)
     return Registered(
         agent_id=made.agent.id,
         agent_name=made.agent.name,

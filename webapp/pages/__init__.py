@@ -10,6 +10,7 @@ from webapp.pages import (
     first_run,
     now,
     people,
+    plugins,
     renewal,
     search,
     settings,
@@ -38,6 +39,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     agents.blueprint,
     creatives.blueprint,
     activity.blueprint,
+    plugins.blueprint,
     search.blueprint,
     trace.blueprint,
 )
