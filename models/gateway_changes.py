@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models import gateway_address, gateway_checks
+from models.agent import Agent
 from models.errors import Invalid, NotFound, WrongState
 from models.gateway import Gateway
 from models.gateway_states import GatewayState, Happening
@@ -167,6 +168,7 @@ def move(
     gateway.url, gateway.address = url.strip(), address
     _forget(gateway)
     gateway.token, gateway.token_set_at = token, now if token else None
+    Agent.judge_keys(session, gateway)
     saved = "a new one was saved" if token else "a new one is needed"
     _try_again(
         session, gateway, by, now, "moved", f"replaced the address: {address}. The old token was dropped, {saved}."
@@ -179,6 +181,7 @@ def rotate(session: Session, gateway: Gateway, by: User | None, token: str | Non
     for one in gateway_checks.sharing(session, gateway.address):
         one.token, one.token_set_at = token, now if token else None
         one.device_token = one.device_scopes = None
+        Agent.judge_keys(session, one)
         _try_again(session, one, by, now, "token", "replaced the token." if token else "removed the token.")
 
 

@@ -59,18 +59,23 @@ class HearsRuns(HandsOver):
         Task.mark_due(session, now, agent_id=agent.id)
         return message
 
-    def said_unasked(self: Any, session: Session, agent: Agent, run: Run, origin: str, cut: str | None) -> Message:
-        """An agent's gateway says something that nobody asked for; nobody is given work. `origin` is what sent it."""
+    def said_unasked(
+        self: Any, session: Session, agent: Agent | None, run: Run, origin: str, cut: str | None
+    ) -> Message:
+        """A gateway says something that nobody asked for; nobody is given work. `origin` is what sent it.
+
+        Without an agent here that lives behind it, the hub itself says it.
+        """
         return self._said(session, agent, run, Source.PROACTIVE, cut, origin=origin)
 
     def _said(
-        self: Any, session: Session, agent: Agent, run: Run, source: Source, cut: str | None, **more: Any
+        self: Any, session: Session, agent: Agent | None, run: Run, source: Source, cut: str | None, **more: Any
     ) -> Message:
         text = run.text
         if len(text) > TEXT_LIMIT:
             text, cut = text[:TEXT_LIMIT], f"{cut} {TOO_LONG}" if cut else TOO_LONG
         about = {"run_id": run.run_id[:200], "gateway_id": run.gateway_id, "cut": cut, **more}
-        message = Message.add(session, self.id, text, source, agent_id=agent.id, **about)
+        message = Message.add(session, self.id, text, source, agent_id=agent.id if agent else None, **about)
         self._append(session, message)
         self._tell_readers(session, self.creative(session))
         return message

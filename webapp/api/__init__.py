@@ -16,14 +16,18 @@ from webapp.api import (
     openapi,
     quota,
     replies,
+    status,
     tasks,
     topics,
+    tray,
 )
 
 CALLS = (
     me.calls,
     creatives.calls,
     gateways.calls,
+    tray.calls,
+    status.calls,
     topics.calls,
     messages.calls,
     tasks.calls,

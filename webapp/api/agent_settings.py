@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from models import listing
+from models import gateway_agents, listing
 from models.agent import Agent
 from models.errors import Forbidden, Invalid, NotFound
 from webapp.acting import acted
@@ -42,8 +42,17 @@ def list_agents(ask: Ask[Page]) -> objects.Agents:
 
 @calls.call("POST", "/agents", takes=NewAgent, gives=objects.Agent, status=201)
 def make_agent(ask: Ask[NewAgent]) -> objects.Agent:
-    """Makes an agent behind a gateway. One behind a plugin makes itself when the plugin registers."""
-    raise Invalid(gateway_id=f"gateway_id: there is no gateway {ask.given.gateway_id} on this hub.")
+    """Makes an agent of one's own behind a gateway. One behind a plugin makes itself when the plugin registers.
+
+    Operators choose any gateway, others one behind which an agent of theirs lives already.
+    """
+    given = ask.given
+    try:
+        gateway = gateway_agents.gateway_for(ask.session, ask.user, given.gateway_id)
+    except NotFound:
+        raise Invalid(gateway_id=f"gateway_id: there is no gateway {given.gateway_id} on this hub.") from None
+    made = gateway_agents.add(ask.session, ask.user, ask.user, given.name, gateway, given.gateway_agent_id)
+    return _shown(ask, made.id)
 
 
 @calls.call("GET", "/agents/<int:agent_id>", gives=objects.Agent)

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models.database import transaction
+from models.tray_item import TrayItem
 from tests.webapp.api.conftest import Join, Person, connect, with_another_token
 from tests.webapp.api.garbled import Garbled, calls
 from webapp import waiting
@@ -53,6 +55,12 @@ def gateway(alice: Person, name: str, **more: Any) -> int:
     return alice.call("POST", "/gateways", {"name": name, "url": f"wss://{name}.example.org", **more})["id"]
 
 
+def left_over(gateway_id: int, number: int) -> int:
+    """Something in the tray."""
+    with transaction() as session:
+        return TrayItem.put(session, gateway_id, "agent:main:main", f"r{number}", "Hello", "job", "It fits nowhere.").id
+
+
 def test_garbled_calls_are_answered_in_words_and_valid_ones_go_on(join: Join, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "answer_to", waiting.standing)  # nobody answers: there is nothing to wait for
     alice = join("Alice", "operator")
@@ -82,6 +90,7 @@ def test_garbled_calls_are_answered_in_words_and_valid_ones_go_on(join: Join, mo
     }
     hand = with_another_token(alice)
     known["gateway_id"] = [gateway(alice, name, test=False) for name in ("office", "home")]
+    known["item_id"] = [left_over(known["gateway_id"][0], number) for number in range(5)]
     known["request_id"] = [alice.call("POST", f"/gateways/{known['gateway_id'][0]}/test")["request_id"]]
     count = 0
 
