@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import pathlib
+import ssl
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -242,3 +244,18 @@ def test_two_gateways_in_one_process_know_nothing_of_each_other(gateway: Gateway
     client(two, token="another").ask("hello two")
     assert [entry.message for entry in one.ledger.runs] == ["hello one"]
     assert [entry.message for entry in two.ledger.runs] == ["hello two"]
+
+
+def test_behind_tls_it_streams_and_is_stopped_like_any_other(gateway: Gateway, certificate: pathlib.Path) -> None:
+    ours = gateway(certificate=certificate, pace=0.0)
+    assert ours.url.startswith("wss://")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        GatewayClient(ours.url)
+    mine = GatewayClient(ours.url, sslopt={"ca_certs": str(certificate)})
+    assert mine.connect()["ok"]
+    run_id = mine.chat("[[mock size=300000 chunks=30 delay=5]]")
+    mine.chat("[[mock hang=1]]", "elsewhere")
+    assert len(text_of(mine.end(run_id))) > 299_000
+    assert mine.request("chat.abort", {"sessionKey": "elsewhere"})["payload"]["aborted"]
+    ours.close(1008, "slow consumer")
+    assert mine.closed().code == 1008

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import os
+import pathlib
 import signal
 import sys
 import threading
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         exec_mode=given.exec_mode,
         trust_proxy=given.trust_proxy,
         remote=given.remote,
+        certificate=given.certificate,
         max_concurrent=given.max_concurrent,
         habits=Habits(delay=given.delay / 1000),
     )
@@ -96,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
         "--max-concurrent", type=_milliseconds, default=8, metavar="N", help="runs at once (default: 8)"
     )
     parser.add_argument("--trust-proxy", action="store_true", help="take the client's address from X-Forwarded-For")
+    parser.add_argument(
+        "--certificate", type=pathlib.Path, metavar="FILE", help="PEM with key and certificate: serve wss"
+    )
     parser.add_argument("--remote", action="store_true", help="treat every client as one from another machine")
     parser.add_argument("--delay", type=_milliseconds, default=60, metavar="MS", help="between pieces (default: 60)")
     parser.add_argument("--starting", type=_milliseconds, default=0, metavar="MS", help="refuse with 1013 for so long")

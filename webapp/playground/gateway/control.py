@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from webapp.playground.gateway.gateway import PlaygroundGateway
 
 FAULTS = {each.name for each in fields(Faults)} - {"chance"}
-SETTINGS = {each.name for each in fields(Settings)} - {"token", "habits"}
+SETTINGS = {each.name for each in fields(Settings)} - {"token", "habits", "certificate"}
 SECONDS = ("back", "away", "expected", "starting", "patience")
 
 

@@ -21,6 +21,7 @@ from webapp.playground.gateway.ledger import Entry, Ledger
 from webapp.playground.gateway.methods import Methods
 from webapp.playground.gateway.server import Asked, Door, Server
 from webapp.playground.gateway.sessions import milliseconds
+from webapp.playground.gateway.tls import TlsSocket
 from webapp.playground.gateway.turns import Turns
 from webapp.playground.gateway.wire import GOODBYE, Wire
 
@@ -60,7 +61,7 @@ class PlaygroundGateway:
     @property
     def url(self) -> str:
         """Where to connect to."""
-        return f"ws://127.0.0.1:{self.port}"
+        return f"{'wss' if self.settings.certificate else 'ws'}://127.0.0.1:{self.port}"
 
     @property
     def ledger(self) -> Ledger:
@@ -87,7 +88,8 @@ class PlaygroundGateway:
             assert self.phase == DOWN, "it runs already"
             queued = self.turns.waiting
             self._new_life()
-            self._server = Server(self.port, Door(self._http, self._admit, self._serve))
+            door = Door(self._http, self._admit, self._serve)
+            self._server = Server(self.port, door, self.settings.certificate)
             self.port = self._server.port
             self.phase = STARTING if starting else ACCEPTING
             clock, settings = self.house.clock, self.settings
@@ -264,7 +266,7 @@ class PlaygroundGateway:
             return 403, "proxy_attribution_required"
         return None
 
-    def _serve(self, asked: Asked, raw: socket.socket) -> None:
+    def _serve(self, asked: Asked, raw: socket.socket | TlsSocket) -> None:
         forwarded = asked.headers.get("x-forwarded-for", "").split(",")[0].strip()
         address = forwarded or asked.address
         visitor = Visitor(

@@ -1,5 +1,6 @@
 """What all parts of one gateway share: its settings, its state, the clock, and the way to tell who is connected."""
 
+import pathlib
 import random
 import threading
 import time
@@ -26,6 +27,7 @@ class Settings:
     token: str = field(repr=False)
     protocol: int = 4  # or 3
     dialect: str = "openclaw"  # or jsonrpc
+    certificate: pathlib.Path | None = None  # PEM, key and certificate: serve wss
     remote: bool = False  # treat loopback clients as if they came from elsewhere
     trust_proxy: bool = False  # take the client's address from X-Forwarded-For
     exec_mode: str = "ask"  # or full: commands need no approval

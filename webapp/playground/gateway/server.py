@@ -3,7 +3,9 @@
 import contextlib
 import http.server
 import json
+import pathlib
 import socket
+import ssl
 import sys
 import threading
 import traceback
@@ -13,6 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from wsproto.utilities import generate_accept_token
+
+from webapp.playground.gateway.tls import TlsSocket
 
 LARGEST_BODY = 1_000_000
 
@@ -43,14 +47,19 @@ class Door:
 
     http: Callable[[Asked], tuple[int, Any]]
     admit: Callable[[Asked], tuple[int, str] | None]
-    serve: Callable[[Asked, socket.socket], None]
+    serve: Callable[[Asked, socket.socket | TlsSocket], None]
 
 
 class Server:
     """Listens from the start until `close`."""
 
-    def __init__(self, port: int, door: Door) -> None:
+    def __init__(self, port: int, door: Door, certificate: pathlib.Path | None = None) -> None:
         self._server = _Listener(("127.0.0.1", port), _handler(door))
+        if certificate is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(certificate)
+            # The handshake is done by the thread that serves: a client that never finishes it holds up nobody.
+            self._server.socket = context.wrap_socket(self._server.socket, True, do_handshake_on_connect=False)
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -100,10 +109,12 @@ def _handler(door: Door) -> type[http.server.BaseHTTPRequestHandler]:
             accept = generate_accept_token(key.encode()).decode()
             head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             self.connection.sendall(f"{head}Sec-WebSocket-Accept: {accept}\r\n\r\n".encode())
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # The wire alone holds the socket from here, so that it alone decides how it ends.
-            raw = socket.socket(fileno=self.connection.detach())
-            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return door.serve(asked, raw)
+            if isinstance(self.connection, ssl.SSLSocket):
+                self.rfile.close()
+                return door.serve(asked, TlsSocket(self.connection))
+            return door.serve(asked, socket.socket(fileno=self.connection.detach()))
 
         def _reply(self, status: int, body: Any, location: str = "") -> None:
             data = json.dumps(body).encode()

@@ -11,6 +11,8 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from webapp.playground.gateway.tls import TlsSocket
+
 KEPT = 52_428_800  # bytes of unsent data, as policy.maxBufferedBytes says
 FRAME = 26_214_400  # the largest message taken, as policy.maxPayload says
 FIRST = 65_536  # ... before the handshake
@@ -20,7 +22,7 @@ GOODBYE = 0.5  # seconds for the other side to answer a close
 class Wire:
     """A reader (`receive`, on the caller's thread) and a writer of its own: whoever sends never waits for a client."""
 
-    def __init__(self, raw: socket.socket) -> None:
+    def __init__(self, raw: socket.socket | TlsSocket) -> None:
         self.open = True
         self.ponged = time.monotonic()
         self.largest = FIRST
