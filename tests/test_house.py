@@ -28,6 +28,7 @@ SHARED = (
     "webapp.headers",
     "webapp.hub",
     "webapp.metrics",
+    "webapp.ports",
     "webapp.prompts",
     "webapp.running",
     "webapp.streams",

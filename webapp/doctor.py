@@ -11,7 +11,7 @@ from models import schema
 from models.database import transaction
 from models.errors import Refusal
 from models.user import User
-from webapp import beside
+from webapp import beside, doctor_gateways
 from webapp.config import Config, ConfigError
 from webapp.embedded import EmbeddedError
 from webapp.environment import PREFIX
@@ -116,6 +116,8 @@ def _database(config: Config, engine: Engine) -> Iterator[Check]:
     yield _migrations(found)
     if found == schema.newest():
         yield _accounts()
+        for name, ok, words, fix in doctor_gateways.checks(config.data_dir):
+            yield Check(name, ok, words, fix)
 
 
 def _migrations(found: str | None) -> Check:

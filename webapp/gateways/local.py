@@ -16,8 +16,8 @@ import gevent
 import structlog
 
 from models.gateway_states import Problem
-from webapp.gateways import last_words, ports, probes
-from webapp.gateways.ports import Holder
+from webapp import ports
+from webapp.gateways import last_words, probes
 from webapp.gateways.process import Exit, Identity, LocalProcess
 from webapp.gateways.spawning import CommandMissing, Launch
 
@@ -87,7 +87,7 @@ class LocalGateway:
         self.name, self.launch, self.proof, self._listener = name, launch, proof, listener
         self.process: LocalProcess | None = None
         self.adopted = False
-        self.holder: Holder | None = None
+        self.holder: ports.Holder | None = None
         self.last_exit: Exit | None = None
         self.life = 0
         self._pace = pace or Pace()
@@ -133,7 +133,7 @@ class LocalGateway:
         return self._failed > 0 and (self._connected_once or age >= SLOW_START_SECONDS)
 
     def _find_or_start(self, cancelled: Callable[[], bool]) -> None:
-        self.holder = found = ports.holder(self.launch.port)
+        self.holder = found = gevent.get_hub().threadpool.apply(ports.holder, (self.launch.port,))
         if found is not None:
             self._adopt(found, cancelled)
             return
@@ -148,10 +148,10 @@ class LocalGateway:
             facts = {"command": (self.launch.command or [""])[0]}
             raise Trouble(Problem.COMMAND_MISSING, str(missing), facts, waits=True) from missing
 
-    def _adopt(self, found: Holder, cancelled: Callable[[], bool]) -> None:
+    def _adopt(self, found: ports.Holder, cancelled: Callable[[], bool]) -> None:
         """Takes whoever listens for our gateway if it proves to be it, and touches nobody else."""
         why: str | None = "it belongs to another user of this machine"
-        if found.mine and found.identity is not None:
+        if found.mine and found.pid is not None and found.started is not None:
             for _ in range(POLLS):
                 try:
                     why = self.proof()
@@ -162,7 +162,7 @@ class LocalGateway:
                     break
                 self._pace.sleep(POLL_SECONDS)
             if why is None:
-                self._begin(LocalProcess(found.identity), adopted=True)
+                self._begin(LocalProcess(Identity(found.pid, found.started)), adopted=True)
                 return
         words = f"Port {self.launch.port} is held by {found}, and {why}. It was not touched."
         raise Trouble(Problem.PORT_TAKEN, words, {"port_holder": found.facts()}, waits=True)

@@ -13,8 +13,7 @@ import psutil
 import pytest
 
 from tests.conditions import until
-from webapp import gateway_logs
-from webapp.gateways import ports
+from webapp import gateway_logs, ports
 from webapp.gateways.process import Exit, Identity, LocalProcess, runs
 from webapp.gateways.spawning import CommandMissing, Launch
 
@@ -160,8 +159,8 @@ def test_it_is_named_who_listens_on_a_port() -> None:
         port = server.getsockname()[1]
         found = ports.holder(port)
         assert found is not None and (found.pid, found.mine) == (os.getpid(), True)
-        assert str(found).endswith(f"(pid {os.getpid()})") and found.identity is not None
-        assert found.identity.process() is not None
+        assert str(found).endswith(f"(pid {os.getpid()})") and found.started is not None
+        assert Identity(os.getpid(), found.started).process() is not None
     assert ports.holder(port) is None
 
 

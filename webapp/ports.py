@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
-from gevent import get_hub
-
-from webapp.gateways.process import Identity
 
 # Who listens on one of these is who answers at 127.0.0.1.
 HERE = ("127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1")  # noqa: S104 (compared with)
@@ -29,23 +26,13 @@ class Holder:
             return "a process of another user"
         return f"{self.name or 'a process'} (pid {self.pid})"
 
-    @property
-    def identity(self) -> Identity | None:
-        """Its pid with its start, where both are known."""
-        return None if self.pid is None or self.started is None else Identity(self.pid, self.started)
-
     def facts(self) -> dict[str, Any]:
         """As it is stored with the gateway and shown: {"pid", "name"}."""
         return {"pid": self.pid, "name": self.name}
 
 
 def holder(port: int) -> Holder | None:
-    """Who listens on this port, None when nobody does. Reads the whole table of sockets, beside the event loop."""
-    return get_hub().threadpool.apply(look, (port,))
-
-
-def look(port: int) -> Holder | None:
-    """The same, in this thread."""
+    """Who listens on this port, None when nobody does. Reads the whole table of sockets: not for an event loop."""
     unnamed = None
     for found in psutil.net_connections("tcp"):
         if found.status != psutil.CONN_LISTEN or not found.laddr:
