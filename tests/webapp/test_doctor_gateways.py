@@ -17,6 +17,7 @@ def managed(name: str, port: int, *command: str, pid: int | None = None) -> None
     with transaction() as session:
         for old in session.query(Gateway):
             session.delete(old)
+        session.flush()
         address = f"ws://127.0.0.1:{port}"
         session.add(
             Gateway(name=name, url=address, address=address, managed=True, port=port, command=[*command], pid=pid)
