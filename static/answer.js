@@ -34,16 +34,22 @@ export function takenBy(message) {
 
 // An answer begins or is shown anew. Answers whether it is the first this page sees of it.
 export function placeAnswer(element, swap) {
-  const key = element.dataset.run, there = byRun(key)
+  const key = element.dataset.run, there = byRun(key) ?? sameTask(element)
   if (isOver(key)) return false
   heardAt.set(key, Date.now())
   if (there) {
-    if (Number(there.dataset.revision) < Number(element.dataset.revision)) swap(there, element)
+    if (there.dataset.run !== key) finished.add(there.dataset.run)
+    if (there.id !== element.id || Number(there.dataset.revision) < Number(element.dataset.revision)) swap(there, element)
     return false
   }
   document.querySelector(`#task-${element.dataset.task}-on-rail:has(.work-line)`)?.remove()
   log().append(element)
   return true
+}
+
+// A task that goes on in another run: its answer is the same one.
+function sameTask({ dataset: { task } }) {
+  return task ? log().querySelector(`.answer[data-task="${task}"]`) : null
 }
 
 // Lines of tools stand right above what they led to.

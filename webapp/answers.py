@@ -130,7 +130,7 @@ class Answers:
         if answer.revision > latest.revision or (changed and (answer.over or answer.revision == latest.revision)):
             if shown.due is None:
                 shown.since = time.monotonic()
-            shown.due = answer if answer.revision >= latest.revision else replace(latest, over=True, cut=answer.cut)
+            shown.due = _ended(latest, answer) if answer.over else answer
         if shown.due is not None and self._may(shown):
             begun = time.thread_time()
             shown.grow()
@@ -158,3 +158,11 @@ class Answers:
         first = shown.answer is due
         ends = due is not None and (due.over or due.cut != shown.answer.cut)
         return first or ends or self._debt < BURST_SECONDS or now - shown.since > LATEST_SECONDS
+
+
+def _ended(latest: Answer, end: Answer) -> Answer:
+    """The answer at its end; who says that it ended need not say again what it was."""
+    tools = end.tools or latest.tools
+    if end.text and end.revision > latest.revision:
+        return replace(end, tools=tools)
+    return replace(end, tools=tools, text=latest.text, revision=max(latest.revision, end.revision))

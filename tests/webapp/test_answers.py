@@ -100,6 +100,14 @@ def test_the_end_takes_stop_away_and_says_why_it_was_cut_short() -> None:
     assert running.get(FIRST.key) is None
 
 
+def test_the_end_need_not_say_again_what_the_answer_was() -> None:
+    running = Answers()
+    reader = Reader(running.take(replace(FIRST, tools=[{"name": "read", "what": "a", "ok": True}])))
+    reader.hear(running.take(later("", 2, over=True)))
+    [frame] = reader.got
+    assert "Two" in frame["open"] and "from" not in frame and "steps" not in frame
+
+
 def test_an_answer_that_rests_says_so_and_goes_on() -> None:
     running = Answers()
     reader = Reader(running.take(FIRST))

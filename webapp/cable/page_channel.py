@@ -86,6 +86,8 @@ class PageChannel(Channel):
             return
         shown = heard.once(running.EVENT, lambda: self.hub.answers.take(heard.row))
         key, seen, mark = shown.answer.key, self._sent.get(shown.answer.key), shown.mark
+        if seen is None and shown.answer.over:
+            return
         if seen is None:
             self._send_answer(heard, lambda: _payload(answer=shown.whole()))
         elif seen != mark:

@@ -22,7 +22,8 @@ pytestmark = pytest.mark.browser
 class Scout:
     """An agent at work: what it says is pushed as the hub pushes it."""
 
-    def __init__(self, cable: Cable) -> None:
+    def __init__(self, cable: Cable, run: str = "run-1") -> None:
+        self.run = run
         self.cable, self.answers = cable, Answers()
         self.revisions = itertools.count(1)
         self.seen: Mark | None = None
@@ -32,7 +33,7 @@ class Scout:
         """The text so far, and perhaps its tools or its end."""
         self.state |= {"text": text, **more}
         answer = Answer(
-            1, "run-1", 5, 5, 3, "scout", "office", started_at=NOW, revision=next(self.revisions), **self.state
+            1, self.run, 5, 5, 3, "scout", "office", started_at=NOW, revision=next(self.revisions), **self.state
         )
         shown = self.answers.take(answer)
         if shown.due is not None:
@@ -51,7 +52,7 @@ class Scout:
 
     @property
     def key(self) -> str:
-        return Answer(1, "run-1", 5, 5, 3, "scout", "office", "", NOW, 1).key
+        return Answer(1, self.run, 5, 5, 3, "scout", "office", "", NOW, 1).key
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +132,18 @@ def test_a_message_that_came_before_its_answer_was_heard_of_stands_alone(page: P
     scout.says("Done")
     expect(page.locator("#messages > .message")).to_have_count(21)
     expect(page.locator(".answer")).to_have_count(0)
+
+
+def test_an_answer_that_goes_on_in_another_run_stays_one(page: Page, cable: Cable, scout: Scout) -> None:
+    scout.says("Begun")
+    expect(text_of(scout, page)).to_have_text("Begun")
+    again = Scout(cable, "run-2")
+    again.says("Begun, and goes on")
+    expect(text_of(again, page)).to_have_text("Begun, and goes on")
+    scout.says("Begun and late")
+    expect(page.locator(".answer")).to_have_count(1)
+    again.finishes("<p>Done</p>")
+    expect(page.locator("#messages > .message")).to_have_count(21)
 
 
 def test_a_page_that_lost_its_place_asks_for_all_of_it(page: Page, scout: Scout) -> None:
