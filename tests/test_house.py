@@ -19,6 +19,7 @@ SHARED = (
     "webapp.asked",
     "webapp.auth",
     "webapp.avatars",
+    "webapp.checks",
     "webapp.config",
     "webapp.errors",
     "webapp.fragments",

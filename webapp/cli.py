@@ -110,13 +110,16 @@ for _name, _what in LATER.items():
     later(_name, _what)
 
 
+MARKS = {"pass": "ok  ", "warn": "WARN", "fail": "BAD "}
+
+
 def tell(report: doctor.Report) -> None:
     """The report for a person."""
     wide = max((len(setting.name) for setting in report.settings), default=0)
     for setting in report.settings:
         click.echo(f"{setting.name:<{wide}}  {setting.value or '-'}  ({setting.source})")
     for check in report.checks:
-        click.echo(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.text}")
+        click.echo(f"{MARKS[check.level]} {check.name}: {check.text}")
         if check.fix:
             click.echo(f"     {check.fix}")
 

@@ -309,8 +309,17 @@ def test_doctor_for_programs_holds_no_secret(command: Command, database_url: str
         "settings",
         "data folder",
         "secret key",
+        "disk",
+        "open files",
+        "origins",
+        "TLS",
+        "clock",
         "database",
+        "notifications",
         "migrations",
+        "processes",
+        "gateways",
+        "plugins",
         "accounts",
     ]
     assert all(check["ok"] for check in report["checks"])

@@ -7,6 +7,7 @@ from webapp.pages import (
     agents,
     approvals,
     creatives,
+    doctor,
     first_run,
     now,
     people,
@@ -42,6 +43,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     creatives.blueprint,
     activity.blueprint,
     plugins.blueprint,
+    doctor.blueprint,
     search.blueprint,
     trace.blueprint,
 )
