@@ -16,15 +16,17 @@ from typing import Any
 
 import gevent
 import structlog
-from gevent.event import AsyncResult
 from gevent.event import Event as Signal
 
 from webapp.gateways import addresses
+from webapp.gateways.bounds import Ended, Limits
 from webapp.gateways.credentials import Credentials
 from webapp.gateways.dialects import dialect_of
 from webapp.gateways.greeting import STEP_SECONDS, Greeting, Opener
+from webapp.gateways.numbering import Numbering
+from webapp.gateways.pending import Pending
 from webapp.gateways.refusals import ConnectionLost, MethodRefused, NoAnswer, Refused
-from webapp.gateways.websocket import Ended, Limits, WebSocket
+from webapp.gateways.websocket import WebSocket
 from webapp.gateways.wire import Event, GatewayError, Hello, Response
 
 log = structlog.get_logger("gateways")
@@ -34,6 +36,7 @@ PING_SECONDS = 30.0
 LOOK_SECONDS = 1.0
 MISSED_TICKS = 2
 LAST_WORDS_SECONDS = 0.5
+MOST_UNKNOWN = 50
 NORMAL, GOING_AWAY, SILENT = 1000, 1001, 4000
 
 Hears = Callable[["GatewayConnection", Event], None]
@@ -70,32 +73,36 @@ class GatewayConnection:
         self.close_code: int | None = None
         self.restart_expected_ms: int | None = None
         self.latency_ms: float | None = None
-        self.missed = 0
-        # Of frames: all, unreadable, stray (answers nobody waits for), repeated (late or double), failed (our fault).
+        # Of frames: all, unreadable, stray (answers nobody waits for), failed (our fault).
         self.counts: Counter[str] = Counter()
         self.last_heard = self.last_used = clock()
+        bounds = limits or Limits()
         self._greeting = Greeting(
-            url,
-            credentials,
-            self.dialect,
-            hosts,
-            limits or Limits(),
-            open_socket,
-            step_seconds,
-            headers or {},
+            url, credentials, self.dialect, hosts, bounds, open_socket, step_seconds, headers or {}
         )
         self._on_event, self._on_missed = on_event, on_missed
         self._clock, self._ping_seconds = clock, ping_seconds
         self._began = False
-        self._pending: dict[str, AsyncResult] = {}
+        self._pending = Pending()
         self._greenlets: list[gevent.Greenlet] = []
-        self._last_seq: int | None = None
+        self._numbering = Numbering()
+        self._unknown: set[str] = set()  # names of events that were logged once
         self._ping: tuple[bytes, float] = (b"", clock())
 
     @property
     def is_open(self) -> bool:
         """Whether requests can be sent."""
         return self.hello is not None and not self.closed.is_set()
+
+    @property
+    def missed(self) -> int:
+        """How many frames the gateway left out for us."""
+        return self._numbering.missed
+
+    @property
+    def repeated(self) -> int:
+        """How many came late or a second time."""
+        return self._numbering.repeated
 
     @property
     def waiting(self) -> int:
@@ -147,18 +154,16 @@ class GatewayConnection:
         if len(text.encode()) > hello.max_payload:
             raise MethodRefused(GatewayError("TOO_LARGE", f"The gateway takes at most {hello.max_payload} bytes."))
         self.last_used = self._clock()
-        answer = self._pending[id] = AsyncResult()
         limit = gevent.Timeout(timeout)
         try:
-            self._write(lambda socket: socket.send(text))
-            with limit:
-                response: Response = answer.get()
+            with self._pending.expected(id) as answer:
+                self._write(lambda socket: socket.send(text))
+                with limit:
+                    response: Response = answer.get()
         except gevent.Timeout as reached:
-            if reached is not limit:
-                raise
-            raise NoAnswer(f"The gateway did not answer {method} within {timeout:g} seconds.") from None
-        finally:
-            self._pending.pop(id, None)
+            if reached is limit:
+                raise NoAnswer(f"The gateway did not answer {method} within {timeout:g} seconds.") from None
+            raise
         if response.error is not None:
             raise MethodRefused(response.error)
         return response.payload
@@ -219,11 +224,8 @@ class GatewayConnection:
         self.counts["frames"] += 1
         frame = self.dialect.parse(text)
         if isinstance(frame, Response):
-            waiting = self._pending.pop(frame.id, None)
-            if waiting is None:
+            if not self._pending.answer(frame):
                 self.counts["stray"] += 1
-            else:
-                waiting.set(frame)
         elif isinstance(frame, Event):
             self._count(frame)
             self._tell(frame)
@@ -231,26 +233,20 @@ class GatewayConnection:
             self.counts["unreadable"] += 1
 
     def _count(self, event: Event) -> None:
-        """A hole in the numbers means that the gateway left frames out because we were slow."""
-        if event.seq is None:
-            return
-        last, self._last_seq = self._last_seq, max(event.seq, self._last_seq or 0)
-        if last is None or event.seq == last + 1:
-            return
-        if event.seq <= last:
-            self.counts["repeated"] += 1
-            return
-        hole = event.seq - last - 1
-        self.missed += hole
-        log.warning("gateway_frames_missed", url=self.url, count=hole)
-        if self._on_missed is not None:
-            self._guarded(self._on_missed, hole)
+        hole = self._numbering.note(event.seq)
+        if hole:
+            log.warning("gateway_frames_missed", url=self.url, count=hole)
+            if self._on_missed is not None:
+                self._guarded(self._on_missed, hole)
 
     def _tell(self, event: Event) -> None:
         if event.name == self.dialect.TICK:
             return
         if event.name == self.dialect.SHUTDOWN:
             self.restart_expected_ms = self.dialect.restart_expected_ms(event)
+        if not self.dialect.is_known(event) and event.name not in self._unknown and len(self._unknown) < MOST_UNKNOWN:
+            self._unknown.add(event.name)
+            log.info("gateway_event_unknown", url=self.url, event_name=event.name[:80])
         if self._on_event is not None:
             self._guarded(self._on_event, event)
 
@@ -285,9 +281,7 @@ class GatewayConnection:
             return
         self.why, self.close_code = reason, code
         self.closed.set()
-        for waiting in list(self._pending.values()):
-            waiting.set_exception(self._lost())
-        self._pending.clear()
+        self._pending.fail(self._lost())
         socket = self._greeting.socket
         if self.hello is not None:
             log.info(

@@ -5,27 +5,23 @@ value of the wrong type is as good as absent, and what cannot be used at all is 
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from webapp.gateways.approvals import approval, approval_event, followed_approval, read_approvals
 from webapp.gateways.chat import chat_event
+from webapp.gateways.histories import history, read_history, was_heard
 from webapp.gateways.wire import (
-    ApprovalEvent,
     Challenge,
     Event,
     GatewayError,
     Hello,
-    History,
     Params,
     Response,
-    Said,
     ToolEvent,
     Unreadable,
     mapping,
-    moment,
-    said_text,
     seconds,
     text_or_none,
     texts,
@@ -33,7 +29,17 @@ from webapp.gateways.wire import (
     without_nul,
 )
 
-__all__ = ["chat_event"]  # besides what follows: one room for all verbs of the dialect
+# Besides what follows: one room for all verbs of the dialect.
+__all__ = [
+    "approval",
+    "approval_event",
+    "chat_event",
+    "followed_approval",
+    "history",
+    "read_approvals",
+    "read_history",
+    "was_heard",
+]
 
 OLDEST, NEWEST = 3, 4
 SHAKES_HANDS = True  # `connect` comes first, and hello says what may be done
@@ -42,8 +48,6 @@ TICK = "tick"
 SHUTDOWN = "shutdown"
 
 _decode = msgspec.json.Decoder().decode
-_FOLLOW_UP = "exec-approval-followup:"
-_OURS = ":user"
 
 
 def request(id: str, method: str, params: Mapping[str, Any]) -> str:
@@ -166,45 +170,6 @@ def chat_abort(session_key: str, run_id: str | None = None) -> Params:
     return {"sessionKey": session_key, **({"runId": run_id} if run_id is not None else {})}
 
 
-def history(session_key: str, protocol: int, limit: int = 200, offset: int | None = None) -> Params:
-    """Parameters of `chat.history`: the newest page; `offset` reaches further back, from protocol 4 on."""
-    params: Params = {"sessionKey": session_key, "limit": max(1, min(limit, 1000))}
-    if offset is not None and protocol >= 4:
-        params["offset"] = offset
-    return params
-
-
-def read_history(payload: Any, protocol: int) -> History:
-    """What `chat.history` was answered with. A session that nobody wrote to is empty."""
-    found = mapping(payload)
-    lines = found.get("messages")
-    said = [_said(line) for line in lines if isinstance(line, dict)] if isinstance(lines, list) else []
-    messages = [line for line in said if line is not None]
-    if protocol < 4:
-        return History(messages)
-    flight = mapping(found.get("inFlightRun"))
-    run_id, text = text_or_none(flight.get("runId")), flight.get("text")
-    active = mapping(found.get("sessionInfo")).get("hasActiveRun")
-    return History(
-        messages,
-        (run_id, text if isinstance(text, str) else "") if run_id is not None else None,
-        active if isinstance(active, bool) else run_id is not None,
-        whole(found.get("nextOffset")) if found.get("hasMore") is True else None,
-    )
-
-
-def was_heard(found: History, idempotency_key: str, message: str, sent_at: datetime, protocol: int) -> bool:
-    """Whether a message we sent has reached the session, so that it must not be sent again.
-
-    Before protocol 4 the gateway does not keep our key: the same text, from two minutes before `sent_at` on, is ours.
-    """
-    asked = [line for line in found.messages if line.role == "user"]
-    if protocol >= 4:
-        return any(line.idempotency_key == idempotency_key for line in asked)
-    since = sent_at - timedelta(minutes=2)
-    return any(line.text.strip() == message.strip() and (line.at is None or line.at >= since) for line in asked[-1:])
-
-
 def tool_event(event: Event) -> ToolEvent | None:
     """What an `agent` event says of a tool; None for every other event. Only with the cap `tool-events`."""
     payload = mapping(event.payload)
@@ -220,49 +185,9 @@ def tool_event(event: Event) -> ToolEvent | None:
     return ToolEvent(run_id, key, name or "tool", phase, data.get("args"), result, ok)
 
 
-def approval_event(event: Event) -> ApprovalEvent | None:
-    """A command of a gateway that waits for a person, or was decided; None for every other event."""
-    for kind in ("requested", "resolved"):
-        if event.name == f"exec.approval.{kind}":
-            return approval(kind, event.payload)
-    return None
-
-
-def approval(kind: str, value: Any) -> ApprovalEvent | None:
-    """An approval in an event or in the list of `exec.approval.list`; None without an id."""
-    payload = mapping(value)
-    asked = mapping(payload.get("request"))
-    id = text_or_none(payload.get("id"))
-    if id is None:
-        return None
-    command = asked.get("command")
-    return ApprovalEvent(
-        kind=kind,
-        id=id,
-        command=command if isinstance(command, str) else "",
-        cwd=text_or_none(asked.get("cwd")),
-        host=text_or_none(asked.get("host")),
-        agent_id=text_or_none(asked.get("agentId")),
-        session_key=text_or_none(asked.get("sessionKey")),
-        run_id=text_or_none(asked.get("runId")),
-        allowed=texts(asked.get("allowedDecisions")),
-        expires_at=moment(payload.get("expiresAtMs")),
-        decision=text_or_none(payload.get("decision")),
-        resolved_by=text_or_none(payload.get("resolvedBy")),
-        raw=payload,
-    )
-
-
-def read_approvals(payload: Any) -> list[ApprovalEvent]:
-    """What `exec.approval.list` was answered with: those that still wait."""
-    lines = payload if isinstance(payload, list) else mapping(payload).get("approvals", mapping(payload).get("pending"))
-    found = [approval("requested", line) for line in lines] if isinstance(lines, list) else []
-    return [line for line in found if line is not None]
-
-
-def followed_approval(run_id: str) -> str | None:
-    """The approval whose outcome this run tells (protocol 3: the answer comes as a run of its own), or None."""
-    return run_id.removeprefix(_FOLLOW_UP) or None if run_id.startswith(_FOLLOW_UP) else None
+def is_known(event: Event) -> bool:
+    """Whether an event is worth no line in the log: today's gateways tell of sixty things that do not concern us."""
+    return True
 
 
 def missing_scope(error: GatewayError) -> str | None:
@@ -271,22 +196,6 @@ def missing_scope(error: GatewayError) -> str | None:
         return text_or_none(error.details.get("missingScope"))
     before, _, scope = error.message.partition("missing scope: ")
     return scope.split()[0] if not before and scope else None
-
-
-def _said(line: dict[str, Any]) -> Said | None:
-    about, text = mapping(line.get("__openclaw")), said_text(line)
-    role = text_or_none(line.get("role"))
-    if role is None or text is None:
-        return None
-    key = text_or_none(line.get("idempotencyKey")) or text_or_none(about.get("idempotencyKey"))
-    return Said(
-        role=role,
-        text=text,
-        at=moment(line.get("timestamp")),
-        idempotency_key=key.removesuffix(_OURS) if key else None,
-        id=text_or_none(about.get("id")),
-        run_id=text_or_none(about.get("runId")),
-    )
 
 
 def _text(frame: Mapping[str, Any]) -> str:

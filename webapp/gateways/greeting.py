@@ -11,9 +11,10 @@ import gevent
 from models.errors import UrlRefused
 from webapp import __version__
 from webapp.gateways import addresses, refusals
+from webapp.gateways.bounds import Ended, Limits
 from webapp.gateways.credentials import Credentials
 from webapp.gateways.refusals import Refused
-from webapp.gateways.websocket import Ended, Limits, NotSwitched, WebSocket
+from webapp.gateways.websocket import NotSwitched, WebSocket
 from webapp.gateways.wire import Challenge, Event, Hello, Response
 
 STEP_SECONDS = 15.0
@@ -47,8 +48,10 @@ class Greeting:
         answer = self._introduced(by_device)
         second = shown.device is not None and shown.device_token is not None and not by_device
         if answer.error is not None and second and refusals.may_try_device_token(answer.error):
-            by_device = True
+            by_device, first = True, answer
             answer = self._introduced(by_device)
+            if answer.error is not None and answer.error.details.get("code") == "AUTH_DEVICE_TOKEN_MISMATCH":
+                answer = first  # what a person can mend first is the secret
         if answer.error is not None:
             raise refusals.of_error(answer.error)
         hello: Hello | None = self.dialect.hello(answer.payload)

@@ -8,11 +8,11 @@ from gevent.event import Event as Signal
 
 from tests.webapp.gateways.scripted import Peer, ScriptedGateway, closed_port, scripted, soon
 from tests.webapp.gevent_conditions import eventually
+from webapp.gateways.bounds import Limits
 from webapp.gateways.connection import GatewayConnection
 from webapp.gateways.credentials import Credentials
 from webapp.gateways.device import DeviceKey
 from webapp.gateways.refusals import ConnectionLost, MethodRefused, NoAnswer, Refused
-from webapp.gateways.websocket import Limits
 from webapp.gateways.wire import Event
 
 TOKEN = Credentials(token="a-token", scopes=("operator.read", "operator.write"))
@@ -166,6 +166,19 @@ def test_a_refused_secret_is_followed_by_the_device_token_once() -> None:
     heard.clear()
     assert refused_by(wrong, credentials=shown).code == "token_refused"
     assert len(heard) == 2
+
+
+def test_when_both_are_refused_the_secret_is_what_a_person_hears_of() -> None:
+    def wrong(peer: Peer) -> None:
+        details = {"code": "AUTH_TOKEN_MISMATCH", "canRetryWithDeviceToken": True}
+        peer.refuse(peer.challenge(), "INVALID_REQUEST", details=details)
+
+    def revoked(peer: Peer) -> None:
+        peer.refuse(peer.challenge(), "INVALID_REQUEST", details={"code": "AUTH_DEVICE_TOKEN_MISMATCH"})
+
+    shown = Credentials(token="old", device=DeviceKey.make(), device_token="dt")
+    assert refused_by(wrong, revoked, credentials=shown).text == "The gateway refused the token."
+    assert "device" in refused_by(revoked, credentials=Credentials(device=DeviceKey.make(), device_token="dt")).text
 
 
 def test_without_a_secret_the_device_token_is_shown() -> None:
@@ -407,7 +420,7 @@ def test_holes_are_counted_and_late_or_double_frames_still_come(notes: Notes) ->
         eventually(lambda: len(notes.events) == 6)
         connection.close("done")
     assert [event.seq for event in notes.events] == [1, 2, 5, 4, 5, 6]
-    assert (notes.holes, connection.missed, connection.counts["repeated"]) == ([2], 2, 2)
+    assert (notes.holes, connection.missed, connection.repeated) == ([2], 2, 2)
 
 
 def test_nonsense_is_counted_and_ends_nothing(notes: Notes) -> None:
@@ -629,6 +642,22 @@ def test_json_rpc_needs_no_greeting_and_shows_the_token_in_the_upgrade(notes: No
         assert (step.run_id, step.state, step.text) == ("r-1", "final", "hi")
         assert gateway.peers[0].header("Authorization") == "Bearer a-token"
         connection.close("done")
+
+
+def test_a_notification_nobody_knows_is_logged_once(capsys: pytest.CaptureFixture[str], notes: Notes) -> None:
+    def script(peer: Peer) -> None:
+        peer.upgrade()
+        for name in ("weather.changed", "weather.changed", "message.received"):
+            peer.say({"jsonrpc": "2.0", "method": name, "params": {}})
+        peer.idle()
+
+    with scripted(script) as gateway:
+        connection = connect(gateway, dialect="jsonrpc", on_event=notes.hear)
+        connection.open()
+        eventually(lambda: len(notes.events) == 3)
+        connection.close("done")
+    logged = capsys.readouterr()
+    assert (logged.out + logged.err).count("gateway_event_unknown") == 1
 
 
 def test_a_token_that_would_write_headers_is_refused() -> None:

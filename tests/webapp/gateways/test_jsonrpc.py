@@ -25,6 +25,7 @@ def test_both_dialects_have_the_same_verbs() -> None:
         "followed_approval",
         "hello",
         "history",
+        "is_known",
         "missing_scope",
         "parse",
         "read_approvals",

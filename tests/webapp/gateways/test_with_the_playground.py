@@ -139,5 +139,5 @@ def test_frames_that_are_missing_or_doubled_are_counted(gateway: Gateway) -> Non
     ours.faults.drop, ours.faults.duplicate = 0.0, 1.0
     heard.send("[[mock words=3]]", "k2")
     heard.end("k2")
-    assert eventually(lambda: heard.connection.counts["repeated"] == 3)
+    assert eventually(lambda: heard.connection.repeated == 3)
     assert ours.ledger.run("k1").spoilt == ["drop delta"] * 3
