@@ -6,6 +6,7 @@ import socket
 
 import pytest
 import websocket
+from sqlalchemy import func, select
 
 from models import database
 from models.agent import Agent, AgentKind
@@ -89,6 +90,15 @@ def test_what_does_not_exist_is_rejected(hub: RunningHub, alice: Alice, params: 
     with Cable(hub.port, alice.token) as cable:
         cable.frame()
         assert cable.subscribe(**channel(**params)) == REJECTED
+
+
+def test_the_id_of_a_person_is_no_agents(hub: RunningHub, alice: Alice) -> None:
+    with database.transaction() as session:
+        highest = session.scalar(select(func.max(Agent.id))) or 0
+    people = [person(f"id-{n}@example.org", "Human")[0] for n in range(highest + 1)]
+    with Cable(hub.port, alice.token) as cable:
+        cable.frame()
+        assert cable.subscribe(**channel(agent_id=people[-1], session_id="laptop")) == REJECTED
 
 
 def test_somebody_elses_agent_and_topic_are_rejected(

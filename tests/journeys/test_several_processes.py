@@ -17,7 +17,7 @@ from models import database
 from models.agent_subscription import AgentSubscription
 from models.base import database_time
 from models.process import Process
-from tests.cable import Cable
+from tests.cable import Cable, channel
 from tests.conditions import until
 from tests.hub import ROOT, RunningHub, person, wait_ready
 from tests.journeys.conftest import Alice
@@ -173,6 +173,47 @@ def test_the_rows_of_a_killed_worker_are_reaped(hub: RunningHub, alice: Alice, a
             return sum(row.dropped_at is None for row in AgentSubscription.of(session, scout.agent_id or 0))
 
     until(lambda: live() == 1, "one live row", 15)
+
+
+def presence(agent_id: int) -> dict[str, bool]:
+    """The agent's rows by token, and whether each is live."""
+    with database.transaction() as session:
+        return {row.token: row.dropped_at is None for row in AgentSubscription.of(session, agent_id)}
+
+
+def test_a_late_leave_in_another_process_keeps_the_newer_row(hub: RunningHub, alice: Alice) -> None:
+    told = alice.call("POST", "/agent/register", {"agent_name": "moving", "session_id": "laptop"})
+    me = channel(agent_id=told["agent_id"], session_id="laptop")
+    with Cable(hub.port, alice.token) as older:
+        older.frame()
+        assert older.subscribe(**me) == "confirm_subscription"
+        first = holder(hub, told["agent_id"])
+        with contextlib.ExitStack() as stack:
+            while holder(hub, told["agent_id"]) == first:
+                newer = stack.enter_context(Cable(hub.port, alice.token))
+                newer.frame()
+                assert newer.subscribe(**me) == "confirm_subscription"
+            before = presence(told["agent_id"])
+            held = sum(sockets(hub).values())
+            older.socket.close()
+            until(lambda: sum(sockets(hub).values()) < held, "the old socket to be gone", 20)
+            assert presence(told["agent_id"]) == before and list(before.values()) == [True]
+
+
+def test_a_frozen_process_brings_its_sessions_back(hub: RunningHub, alice: Alice) -> None:
+    told = alice.call("POST", "/agent/register", {"agent_name": "frozen", "session_id": "laptop"})
+    with Cable(hub.port, alice.token) as cable:
+        cable.frame()
+        assert cable.subscribe(**channel(agent_id=told["agent_id"], session_id="laptop")) == "confirm_subscription"
+        frozen = holder(hub, told["agent_id"])
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            until(lambda: list(presence(told["agent_id"]).values()) == [False], "its row to be dropped", 20)
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        until(lambda: list(presence(told["agent_id"]).values()) == [True], "its row to be live again", 20)
+        task = alice.post(alice.topic("Thawed", told["agent_id"]), "still there?")["tasks"][0]["id"]
+        assert cable.frame()["message"]["task_id"] == task
 
 
 def holder(hub: RunningHub, agent_id: int) -> int:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import func, select, update
 
 from models import registration
@@ -49,6 +50,12 @@ def test_subscribing_makes_one_row_with_the_session_id(cast: Cast) -> None:
     assert [row.session_id for row in rows(cast)] == ["laptop"]
 
 
+def test_who_left_and_comes_again_is_routable_again(cast: Cast) -> None:
+    Agent.unsubscribe(cast.session, cast.connect())
+    newer = cast.connect()
+    assert cast.scout.routable(cast.session, cast.now) and [row.token for row in rows(cast)] == [newer]
+
+
 def test_a_session_that_comes_again_supersedes_its_older_rows(cast: Cast) -> None:
     cast.connect()
     newer = cast.connect()
@@ -75,6 +82,57 @@ def test_a_silent_sibling_does_not_keep_the_agent_routable(cast: Cast) -> None:
     assert left is not None and not left.still_routable
 
 
+def test_a_session_without_an_id_leaves_its_sibling_and_its_work_alone(cast: Cast) -> None:
+    desk = cast.connect(session_id="desk")
+    task = delegated(cast, desk)
+    nameless = cast.connect(session_id=None)
+    left = Agent.unsubscribe(cast.session, nameless)
+    assert left is not None and left.still_routable
+    end_grace(cast)
+    cast.session.refresh(task)
+    assert [row.token for row in rows(cast)] == [desk]
+    assert (task.status, task.sent_to) == (TaskStatus.DELEGATED, desk)
+
+
+def test_the_end_of_a_window_without_a_session_releases_nothing_of_its_siblings(cast: Cast) -> None:
+    nameless = cast.connect(session_id=None)
+    laptop = cast.connect(session_id="laptop")
+    [own] = cast.session_topic.post(cast.session, cast.alice, "mine", cast.now).tasks
+    Agent.unsubscribe(cast.session, nameless)
+    end_grace(cast)
+    cast.session.refresh(own)
+    assert (own.status, own.sent_to) == (TaskStatus.DELEGATED, laptop)
+
+
+def test_the_end_of_one_sessions_window_leaves_its_siblings_topic_alone(cast: Cast) -> None:
+    other = registration.register(cast.session, cast.alice, "scout", "desk", "other-repo", cast.now).topic
+    laptop, desk = cast.connect(session_id="laptop"), cast.connect(session_id="desk")
+    [mine] = cast.session_topic.post(cast.session, cast.alice, "on the laptop", cast.now).tasks
+    [theirs] = other.post(cast.session, cast.alice, "on the desk", cast.now).tasks
+    assert (mine.sent_to, theirs.sent_to) == (laptop, desk)
+    Agent.unsubscribe(cast.session, laptop)
+    end_grace(cast)
+    cast.session.refresh(mine)
+    cast.session.refresh(theirs)
+    assert (mine.status, theirs.status) == (TaskStatus.CANCELLED, TaskStatus.DELEGATED)
+
+
+def test_a_row_past_the_threshold_is_not_live_and_only_such_rows_of_its_agent_are_reaped(cast: Cast) -> None:
+    scribe = registration.register(cast.session, cast.alice, "scribe", "desk", "my-repo", cast.now).agent
+    fresh, past = cast.connect(session_id="fresh"), cast.connect(session_id="past")
+    elsewhere = cast.connect(scribe, session_id="desk")
+    silence(cast, fresh, 44)
+    silence(cast, past, 46)
+    silence(cast, elsewhere, 46)
+    live = select(AgentSubscription.token).where(AgentSubscription.live(cast.now))
+    assert set(cast.session.scalars(live)) & {fresh, past, elsewhere} == {fresh}
+    [agent] = Agent.locked(cast.session, cast.scout.id)
+    agent.reap(cast.session, cast.now)
+    cast.session.expire_all()
+    assert {row.token: row.dropped_at is not None for row in rows(cast)} == {fresh: False, past: True}
+    assert [row.dropped_at for row in AgentSubscription.of(cast.session, scribe.id)] == [None]
+
+
 def test_subscribing_drops_the_row_of_a_crashed_connection(cast: Cast) -> None:
     crashed = cast.connect(session_id="desk")
     silence(cast, crashed, 46)
@@ -91,8 +149,9 @@ def test_a_beat_refreshes_its_row_and_never_makes_a_vanished_one_again(cast: Cas
     assert seen is not None and seen >= cast.now and len(rows(cast)) == 1
 
 
-def test_subscribing_and_leaving_never_touch_the_routing_expression(cast: Cast) -> None:
-    cast.scout.change(cast.session, routing_expression='message.text.contains("x")')
+@pytest.mark.parametrize("keep_seconds", [0, 3600])
+def test_subscribing_and_leaving_never_touch_the_routing_expression(cast: Cast, keep_seconds: int) -> None:
+    cast.scout.change(cast.session, routing_expression='message.text.contains("x")', keep_seconds=keep_seconds)
     Agent.unsubscribe(cast.session, cast.connect())
     cast.session.refresh(cast.scout)
     assert cast.scout.routing_expression == 'message.text.contains("x")'

@@ -112,6 +112,17 @@ def test_the_queue_of_another_agent_goes_on(alice: Person) -> None:
     assert status(waiting) == "delegated"
 
 
+def test_the_queue_goes_on_when_only_waiting_work_was_cancelled(alice: Person) -> None:
+    told, scribe = alice.register(), alice.register("scribe", "desk")
+    connect(scribe["agent_id"], "desk")
+    topic_id = alice.topic("Shared", primary_agent_id=told["agent_id"])
+    absent = alice.say(topic_id)["tasks"][0]["id"]
+    waiting = alice.say(topic_id, "@scribe write it down")["tasks"][0]["id"]
+    assert status(absent) == "queued"
+    leave(alice, told)
+    assert (status(absent), status(waiting)) == ("cancelled", "delegated")
+
+
 def test_a_live_sibling_keeps_agent_topic_and_work(alice: Person) -> None:
     laptop, desk = alice.register(session_id="laptop"), alice.register(session_id="desk")
     connect(laptop["agent_id"], "laptop")

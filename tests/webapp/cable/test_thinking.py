@@ -51,6 +51,18 @@ def test_who_works_is_said_at_each_beat_and_who_dropped_is_idle_once(stage: Stag
     assert follower.said == [("agent_status", one) for one in words]
 
 
+def test_an_agent_without_a_plugin_is_not_said_to_think(stage: Stage) -> None:
+    """It has no presence row: what it does is said by its gateway."""
+    token = stage.connect()
+    stage.post(uuid.uuid4().hex)
+    with transaction() as session:
+        session.execute(delete(AgentSubscription).where(AgentSubscription.token == token))
+    streams = Streams("postgresql+psycopg://nowhere/nothing")
+    thinking, follower = Thinking(streams), Follower(streams, stage.topic_id)
+    thinking.beat()
+    assert follower.said == []
+
+
 def test_a_beat_without_followers_asks_nothing_and_one_with_followers_asks_once(stage: Stage) -> None:
     stage.connect()
     stage.post(uuid.uuid4().hex)
