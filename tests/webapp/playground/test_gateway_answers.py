@@ -207,6 +207,7 @@ def test_commands_are_answered_at_once(gateway: Gateway, client: Client) -> None
     final = ours.ask("/new")
     assert (final["seq"], final["message"]["model"]) == (1, "gateway-injected")
     assert ours.history()["messages"] == []
+    assert "[[mock hang=1]]" in text_of(ours.ask("/help"))
 
 
 def test_only_an_admin_may_keep_a_command_from_being_one(gateway: Gateway, client: Client) -> None:

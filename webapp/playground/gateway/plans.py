@@ -12,6 +12,19 @@ LINE = "0123456789abcdefghijklmnopqrstuvwxyz "
 LARGEST = 20_000_000  # characters of `size` and pieces of `words`, so that a slip does not eat the machine
 SLOWEST = 3_600_000  # milliseconds of `delay` and `first`
 
+HELP = """I am the playground gateway: I repeat what you write, unless it holds words in double brackets.
+
+| write | and the answer |
+| --- | --- |
+| `[[mock words=80 delay=60]]` | streams, word by word |
+| `[[mock reply=Good+morning]]` | is exactly this |
+| `[[mock hang=1]]` | never comes, until you stop it |
+| `[[mock error=400]]` | is an error |
+| `[[mock words=30 cut=12]]` | breaks off and begins anew |
+| `[[tool exec {"command":"uname -s"}]]` | asks for an approval first |
+
+`/new` starts the session over, `/status` says that I live."""
+
 
 @dataclass(frozen=True)
 class Habits:

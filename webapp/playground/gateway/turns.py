@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from webapp.playground.gateway import plans
 from webapp.playground.gateway.approvals import Approvals
 from webapp.playground.gateway.house import House, Listener
 from webapp.playground.gateway.ledger import Entry, Sent
@@ -169,8 +170,8 @@ class Turns:
         word = entry.message.strip().lower()
         if word == "/new":
             session.reset()
-        texts = {"/new": "New session started.", "/help": "Commands: /status, /help, /new"}
-        text = texts.get(word, "Playground gateway")
+        texts = {"/new": "New session started.", "/help": plans.HELP}
+        text = texts.get(word, "The playground gateway, at your service.")
         entry.end("final", text)
         self._say_at_once(session, entry, text, 1)
         self._ended(entry)
