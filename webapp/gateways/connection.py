@@ -136,6 +136,7 @@ class GatewayConnection:
         self.last_heard = self.last_used = self._clock()
         for text in self._greeting.early:
             self.hear(text)
+        self._greeting.early.clear()
         self._start(self._read, "reads")
         self._start(self._watch, "watches")
         log.info("gateway_connected", url=self.url, protocol=hello.protocol, version=hello.version)

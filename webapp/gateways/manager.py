@@ -5,8 +5,7 @@ meanwhile waits on the same handshake. One address has one connection, and one k
 """
 
 import time
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -15,9 +14,9 @@ from gevent.event import AsyncResult
 
 from models.errors import UrlRefused
 from models.gateway_address import normalise
-from models.gateway_states import ConnectionState
 from webapp.gateways.connection import GOING_AWAY, NORMAL, GatewayConnection
 from webapp.gateways.credentials import Credentials
+from webapp.gateways.place import Place, UserId
 from webapp.gateways.refusals import ConnectionLost, Refused
 from webapp.gateways.wire import Event
 
@@ -25,38 +24,10 @@ log = structlog.get_logger("gateways")
 
 IDLE_SECONDS = 600.0
 
-UserId = Hashable
 # Makes a connection that is not open yet: (url, credentials, dialect, on_event, on_missed).
 Maker = Callable[..., GatewayConnection]
 Handler = Callable[[GatewayConnection, Event], None]
 MissedHandler = Callable[[GatewayConnection, int], None]
-
-
-@dataclass
-class Place:
-    """One address: its key, its users, its connection if there is one."""
-
-    url: str
-    credentials: Credentials
-    dialect: str
-    users: set[UserId] = field(default_factory=set)
-    connection: GatewayConnection | None = None
-    opening: AsyncResult | None = None
-    greenlet: gevent.Greenlet | None = None
-    was_lost: bool = False
-    used_at: float = 0.0
-
-    @property
-    def is_connected(self) -> bool:
-        return self.connection is not None and self.connection.is_open
-
-    @property
-    def state(self) -> ConnectionState:
-        if self.is_connected:
-            return ConnectionState.CONNECTED
-        if self.was_lost:
-            return ConnectionState.RECONNECTING
-        return ConnectionState.CONNECTING if self.opening is not None else ConnectionState.DISCONNECTED
 
 
 class ConnectionManager:
@@ -143,15 +114,20 @@ class ConnectionManager:
         """The user's open connection, opened now if need be.
 
         Raises UrlRefused for a user without a place, Refused when the gateway does not take us, ConnectionLost when it
-        is disconnected meanwhile.
+        is disconnected meanwhile. A refusal is repeated without asking the gateway again until its time is over, for
+        good when it waits for a person: a wrong token that is shown in a loop gets this hub locked out.
         """
         place = self._places.get(self._url_of.get(user_id, ""))
         if place is None:
             raise UrlRefused("This agent has no gateway. Choose one, then try again.")
+        if (refused := place.still_refused(self._clock())) is not None:
+            raise refused
         return self._opened(place)
 
     def connect(self, url: str, credentials: Credentials, dialect: str = "openclaw") -> GatewayConnection:
-        """The open connection of an address, for who is no user of it: a supervisor, a test. As `get` otherwise."""
+        """The open connection of an address, for who is no user of it: a supervisor, a test. As `get` otherwise, but
+        it does ask again after a refusal.
+        """
         return self._opened(self._place(normalise(url), credentials, dialect, sharing=set()))
 
     def change_key(self, url: str, credentials: Credentials) -> None:
@@ -160,7 +136,7 @@ class ConnectionManager:
         if place is None:
             return
         same = place.credentials.same_key(credentials)
-        place.credentials = credentials
+        place.credentials, place.refused = credentials, None
         if not same:
             self._drop(place, "its key was changed")
 
@@ -171,6 +147,8 @@ class ConnectionManager:
             place = self._places[url] = Place(url, credentials, dialect, used_at=self._clock())
             return place
         if place.credentials.same_key(credentials):
+            if place.credentials.device_token != credentials.device_token:
+                place.refused = None
             place.credentials = credentials  # scopes or the device token may be newer
         elif place.users - sharing or (place.connection is not None and not sharing & place.users):
             raise Refused(
@@ -181,7 +159,7 @@ class ConnectionManager:
             )
         else:
             self._drop(place, "its key was changed")
-            place.credentials = credentials
+            place.credentials, place.refused = credentials, None
         place.dialect = dialect
         return place
 
@@ -208,7 +186,8 @@ class ConnectionManager:
             wanted = place.opening is opening
             if wanted:
                 place.connection, place.opening = None, None
-                place.was_lost = place.was_lost and not (isinstance(error, Refused) and error.fatal)
+                if isinstance(error, Refused):
+                    place.was_refused(error, self._clock())
                 self._forget_unwanted(place)
                 opening.set_exception(error)
             return
@@ -216,7 +195,7 @@ class ConnectionManager:
         if not wanted:
             connection.close("not wanted any more")
             return
-        place.opening, place.was_lost = None, False
+        place.opening, place.was_lost, place.refused = None, False, None
         place.used_at = self._clock()
         connection.closed.rawlink(lambda _: self._ended(place, connection))
         opening.set(connection)

@@ -97,15 +97,45 @@ def test_callers_at_the_same_time_wait_on_one_handshake() -> None:
 
 
 def test_each_of_them_gets_the_error_and_the_next_one_tries_again() -> None:
-    with scripted(wrong, calm) as gateway, managed() as manager:
+    with scripted(lambda peer: peer.http("500 Oops"), calm) as gateway, managed() as manager:
         for user in range(3):
             manager.attach(user, gateway.url, KEY)
         for task in [soon(lambda user=user: manager.get(user)) for user in range(3)]:
             with pytest.raises(Refused) as refused:
                 task.get(timeout=5)
-            assert refused.value.code == "token_refused"
+            assert refused.value.code == "unreachable"
         assert len(gateway.peers) == 1
         assert manager.status()["connections"][0]["state"] == "disconnected"
+        assert manager.get(1).is_open
+
+
+def test_a_wrong_token_is_shown_once_until_somebody_changes_it() -> None:
+    with scripted(wrong, wrong, calm) as gateway, managed() as manager:
+        manager.attach(1, gateway.url, KEY)
+        for _ in range(3):
+            manager.attach(1, gateway.url, KEY)
+            with pytest.raises(Refused, match="refused the token"):
+                manager.get(1)
+        assert len(gateway.peers) == 1
+        with pytest.raises(Refused, match="refused the token"):
+            manager.connect(gateway.url, KEY)  # who means it may ask again
+        assert len(gateway.peers) == 2
+        manager.change_key(gateway.url, OTHER)
+        assert manager.get(1).is_open
+
+
+def test_a_refusal_with_a_time_is_asked_again_after_it() -> None:
+    def starting(peer: Peer) -> None:
+        peer.refuse(peer.challenge(), "UNAVAILABLE", retryable=True, retryAfterMs=500)
+
+    clock = Clock()
+    with scripted(starting, calm) as gateway, managed(clock=clock) as manager:
+        manager.attach(1, gateway.url, KEY)
+        for _ in range(2):
+            with pytest.raises(Refused, match="still starting"):
+                manager.get(1)
+        assert len(gateway.peers) == 1
+        clock.now += 0.6
         assert manager.get(1).is_open
 
 
