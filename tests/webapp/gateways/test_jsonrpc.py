@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from webapp.gateways import frames, jsonrpc
 from webapp.gateways.dialects import dialect_of
@@ -90,3 +92,23 @@ def test_other_notifications_are_known_or_not() -> None:
 @pytest.mark.parametrize("frame", [[], 1, {}, {"id": True, "result": 1}, {"id": 1, "method": "ask"}, {"method": 5}])
 def test_what_is_no_frame_is_unreadable(frame: Any) -> None:
     assert isinstance(heard(frame), Unreadable)
+
+
+values = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.text(max_size=8),
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+names = some.sampled_from(["runId", "sessionKey", "state", "message", "text", "content", "errorMessage", "deltaText"])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    some.sampled_from(["chat.message_received", "error", "chat", "shutdown", "exec.approval.requested", "x"]),
+    some.dictionaries(names, values | some.dictionaries(names, values, max_size=4), max_size=6) | values,
+)
+def test_wrong_types_never_raise(name: str, params: Any) -> None:
+    event = heard({"jsonrpc": "2.0", "method": name, "params": params})
+    for reader in (jsonrpc.chat_event, jsonrpc.tool_event, jsonrpc.approval_event, jsonrpc.restart_expected_ms):
+        reader(event)
+    jsonrpc.error_of(params)
