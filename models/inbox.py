@@ -10,6 +10,7 @@ from sqlalchemy import Row, Select, Text, cast, false, func, select
 from sqlalchemy.orm import Session, aliased
 
 from models.agent import Agent
+from models.gateway import Gateway
 from models.permission_request import ApprovalStatus, PermissionRequest
 from models.topic import Topic
 from models.user import User
@@ -38,9 +39,12 @@ def asked(user: User | None) -> Select[*tuple[Any, ...]]:
             Topic.name.label("topic_name"),
             PermissionRequest.task_id,
             PermissionRequest.message_id,
+            Gateway.name.label("gateway_name"),
             PermissionRequest.tool_name,
             PermissionRequest.description,
             PermissionRequest.question,
+            PermissionRequest.choices,
+            PermissionRequest.told,
             func.left(text, MOST_INPUT).label("input_text"),
             func.length(text).label("input_size"),
             PermissionRequest.status,
@@ -55,6 +59,7 @@ def asked(user: User | None) -> Select[*tuple[Any, ...]]:
         )
         .join(Agent, Agent.id == PermissionRequest.agent_id)
         .join(Topic, Topic.id == PermissionRequest.topic_id)
+        .outerjoin(Gateway, Gateway.id == PermissionRequest.gateway_id)
         .outerjoin(decider, decider.id == PermissionRequest.decided_by_id)
     )
 

@@ -68,6 +68,13 @@ class Prompt:
     question: str | None = None
 
 
+def allowed(kind: str, choices: list[str] | None) -> list[Behavior]:
+    """What may be decided: what a gateway takes; a plugin knows nothing of allowing for ever."""
+    if choices is not None:
+        return [behavior for behavior in Behavior if behavior in choices]
+    return list(Behavior) if kind == Kind.EXEC else [Behavior.ALLOW, Behavior.DENY]
+
+
 class PermissionRequest(HasDeciders, Base):
     """One thing that a person decides. Ids given by plugins are short and repeat: only the newest of an id counts."""
 
@@ -129,10 +136,8 @@ class PermissionRequest(HasDeciders, Base):
 
     @property
     def allowed(self) -> list[Behavior]:
-        """What may be decided; a plugin knows nothing of allowing for ever."""
-        if self.choices is not None:
-            return [behavior for behavior in Behavior if behavior in self.choices]
-        return list(Behavior) if self.kind == Kind.EXEC else [Behavior.ALLOW, Behavior.DENY]
+        """What may be decided."""
+        return allowed(self.kind, self.choices)
 
     # -- asking ------------------------------------------------------------------------------------------------
 

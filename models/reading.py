@@ -82,7 +82,14 @@ def said() -> Select[*tuple[Any, ...]]:
     """
     earlier = aliased(Message)
     last = (
-        select(earlier.user_id, earlier.agent_id, earlier.created_at, earlier.source)
+        select(
+            earlier.user_id,
+            earlier.agent_id,
+            earlier.created_at,
+            earlier.source,
+            earlier.gateway_id,
+            earlier.origin,
+        )
         .where(earlier_in(earlier, Message.topic_id, Message.id))
         .order_by(*newest_first(earlier))
         .limit(1)
@@ -91,6 +98,10 @@ def said() -> Select[*tuple[Any, ...]]:
     continued = and_(
         last.c.created_at > Message.created_at - CONTINUES,
         last.c.source != Source.PROMPT,
+        # What came unasked says so: what follows it by another way begins with its name again.
+        (last.c.source == Source.PROACTIVE) == (Message.source == Source.PROACTIVE),
+        last.c.gateway_id.is_not_distinct_from(Message.gateway_id),
+        last.c.origin.is_not_distinct_from(Message.origin),
         last.c.user_id.is_not_distinct_from(Message.user_id),
         last.c.agent_id.is_not_distinct_from(Message.agent_id),
     )

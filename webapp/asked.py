@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from models.inbox import MOST_INPUT
 from models.markup import one_line
-from models.permission_request import ApprovalStatus, Kind
+from models.permission_request import ApprovalStatus, Behavior, Kind, allowed
 from webapp import avatars, fragments
 
 LINES = 12
@@ -23,6 +23,7 @@ TOOL_NAME = 60
 VALUE = 300
 LABELS = {
     "cwd": "Folder",
+    "host": "Host",
     "file_path": "File",
     "path": "Path",
     "url": "Address",
@@ -51,7 +52,7 @@ def told(input: Any) -> Told:
         return told(read) if isinstance(read, dict) else Told(exact(input), [], None)
     if not isinstance(input, dict):
         return Told(None if input is None else exact(written(input)), [], None)
-    rest = dict(input)
+    rest = {key: value for key, value in input.items() if value is not None or key not in LABELS}
     command = _command(rest)
     why = rest.pop("description", None) if isinstance(rest.get("description"), str) else None
     if command is None or any(key not in LABELS or len(written(value)) > VALUE for key, value in rest.items()):
@@ -117,7 +118,7 @@ def heading(row: Any) -> str:
     if row.kind == Kind.QUESTION:
         return f"{row.agent_short} asks a question"
     if row.kind == Kind.EXEC:
-        return f"{row.agent_short} asks to run a command"
+        return f"{row.agent_short} asks to run a command" + (f" on {row.gateway_name}" if row.gateway_name else "")
     return f"{row.agent_short} asks to use {one_line(exact(row.tool_name or 'a tool'), TOOL_NAME)}"
 
 
@@ -126,7 +127,8 @@ def request(row: Any, whole: Any = None) -> SimpleNamespace:
     cut = whole is None and (row.input_size or 0) > MOST_INPUT
     begun = row.input_text if cut else (_parsed(row.input_text) if row.input_text and whole is None else whole)
     found = Told(exact(begun), [], None) if cut else told(begun)
-    why = row.description or found.why
+    why = found.why if row.kind == Kind.EXEC else row.description or found.why
+    may = allowed(row.kind, row.choices)
     facts: list[tuple[str, Any]] = [(name, Markup("<code>{}</code>").format(value)) for name, value in found.facts]
     return SimpleNamespace(
         id=row.id,
@@ -136,12 +138,13 @@ def request(row: Any, whole: Any = None) -> SimpleNamespace:
         may_decide=row.mine and row.status == ApprovalStatus.PENDING,
         question=spoken(row.question) if row.kind == Kind.QUESTION and row.question else None,
         choices=None,
+        allowed=may,
         command=found.command,
         more=more(found.command, row.input_size if cut else None),
         facts=[*facts, *([("Why", quoted(why))] if why else [])],
         where=None,
         topic={"name": row.topic_name, "href": place(row)},
-        always=False,
+        always=Behavior.ALLOW_ALWAYS in may,
         created_at=row.created_at,
         expires_at=row.expires_at,
         href=f"/approvals/{row.id}",
@@ -174,10 +177,13 @@ def outcome(row: Any) -> Markup | None:
     if row.status == ApprovalStatus.PENDING:
         return None
     if row.status == ApprovalStatus.ELSEWHERE:
-        return Markup("Decided elsewhere")
+        return Markup("Decided elsewhere") + (
+            Markup(": {}").format(one_line(spoken(row.reason), 120)) if row.reason else ""
+        )
     if row.status == ApprovalStatus.EXPIRED:
         return Markup("Expired")
-    verb = "Denied" if row.status == ApprovalStatus.DENIED else "Allowed"
+    always = row.behavior == Behavior.ALLOW_ALWAYS
+    verb = "Denied" if row.status == ApprovalStatus.DENIED else "Always allowed" if always else "Allowed"
     said = Markup("<strong>{}</strong> by {}, {}").format(
         verb, row.decider_name, fragments.moment(row.decided_at, "moment")
     )

@@ -1,6 +1,7 @@
 """What pages read most: the order, the bounds, and the index they go by."""
 
 import re
+from typing import Any
 
 import pytest
 from sqlalchemy import Select, func, select, text
@@ -80,6 +81,19 @@ def test_a_message_continues_only_the_one_before_it_in_its_own_topic(cast: Cast,
         second.id: True,
         third.id: False,
     }
+
+
+def test_a_message_that_came_another_way_says_so_again(cast: Cast, session: Session) -> None:
+    def said(source: Source, **origin: Any) -> int:
+        return Message.add(session, cast.topic.id, "words", source, agent_id=cast.scout.id, **origin).id
+
+    job = said(Source.PROACTIVE, gateway_id=1, origin="job")
+    same = said(Source.PROACTIVE, gateway_id=1, origin="job")
+    inject = said(Source.PROACTIVE, gateway_id=1, origin="inject")
+    reply = said(Source.REPLY, gateway_id=1)
+    more = said(Source.REPLY, gateway_id=1)
+    found = reading.messages_by_id(session, [job, same, inject, reply, more])
+    assert [found[id].continued for id in (job, same, inject, reply, more)] == [False, True, False, False, True]
 
 
 def test_what_is_new_is_counted_behind_the_mark_and_not_in_other_topics(cast: Cast, session: Session) -> None:

@@ -9,10 +9,11 @@ from markupsafe import Markup
 from models.agent import Agent
 from models.broadcast import Broadcast
 from models.database import transaction
-from models.message import Message
+from models.gateway import Gateway
+from models.message import Message, Source
 from models.task import TaskStatus
 from tests.stage import Stage
-from webapp import fragments
+from webapp import fragments, running
 from webapp.cable import payloads
 
 TOKEN = re.compile(r'<input type="hidden" name="csrf_token" value="[^"]+">')
@@ -49,6 +50,25 @@ def test_a_message_is_pushed_as_the_page_shows_it(stage: Stage) -> None:
         [article] = pushed(fragments.message(heard("message", message=id)))
         assert without_delivery(article) in without_delivery(page), id
     assert "data-continued" in pushed(fragments.message(heard("message", message=second)))[0]
+
+
+def test_a_message_says_where_it_came_from_and_why_it_is_not_whole(stage: Stage) -> None:
+    with transaction() as session:
+        gateway = Gateway(name="office", url="ws://127.0.0.1:7", address="ws://127.0.0.1:7")
+        session.add(gateway)
+        session.flush()
+        about = {"agent_id": stage.scout_id, "gateway_id": gateway.id, "run_id": "run-7"}
+        said = [
+            Message.add(session, stage.topic_id, "Half of", Source.PROACTIVE, origin="job", cut="Stopped.", **about).id,
+            Message.add(session, stage.topic_id, "Whole", Source.REPLY, origin="resumed", task_id=None, **about).id,
+        ]
+    unasked, reply = (pushed(fragments.message(heard("message", message=id)))[0] for id in said)
+    assert "unasked, from office, a scheduled job, <time" in unasked
+    assert re.search(r'<p class="cut">.*data-state="off".*Stopped\.', unasked)
+    assert "on office, a run that was resumed, <time" in reply and 'class="cut"' not in reply
+    assert f'data-run="{running.key(gateway.id, "run-7")}"' in reply
+    page = log(stage)
+    assert without_delivery(unasked) in without_delivery(page)
 
 
 def without_delivery(text: str) -> str:

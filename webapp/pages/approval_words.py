@@ -45,16 +45,28 @@ def title(row: Any, user: User) -> str | Markup:
     return f"{asked.heading(row)} in {row.topic_name}"
 
 
+def always(row: Any) -> tuple[str, str]:
+    """What allowing it for good would mean: a heading, and the rule in a sentence."""
+    where = row.gateway_name or "its gateway"
+    rule = (
+        f"{where} keeps this as a rule of its own: from then on {row.agent_short} runs this command there without "
+        f"asking anybody, in every conversation. The rule can only be taken back on {where}."
+    )
+    return f"Always allow this on {where}", rule
+
+
 def verb(row: Any) -> str:
     """What was done: "allowed", "denied"."""
-    return "denied" if row.status == ApprovalStatus.DENIED else "allowed"
+    if row.status == ApprovalStatus.DENIED:
+        return "denied"
+    return "always allowed" if row.behavior == Behavior.ALLOW_ALWAYS else "allowed"
 
 
 def sentence(row: Any, too_late: bool) -> str | None:
     """What follows the heading: the reason, and that a second decision changed nothing."""
     parts = []
     if row.status == ApprovalStatus.ELSEWHERE:
-        parts.append(ELSEWHERE)
+        parts.append(asked.spoken(row.reason) if row.reason else ELSEWHERE)
     elif row.status == ApprovalStatus.EXPIRED:
         parts.append(EXPIRED)
     elif row.reason:
@@ -71,8 +83,10 @@ def facts(row: Any, shown: SimpleNamespace) -> list[tuple[str, Any]]:
     """What goes with the request: where it would happen, why, when it was asked, for which conversation."""
     when = Markup("{}, at {}").format(moment(row.created_at, "ago"), moment(row.created_at, "clock"))
     link = Markup('<a href="{}">{}</a>').format(shown.topic["href"], shown.topic["name"])
-    tool = [] if row.tool_name is None else [("Tool", Markup("<code>{}</code>").format(asked.exact(row.tool_name)))]
-    return [*tool, *shown.facts, ("Asked", when), ("In", link)]
+    name = None if row.kind == Kind.EXEC else row.tool_name
+    tool = [] if name is None else [("Tool", Markup("<code>{}</code>").format(asked.exact(name)))]
+    told = [("Told", row.told)] if row.told else []
+    return [*tool, *shown.facts, ("Asked", when), ("In", link), *told]
 
 
 def events(row: Any) -> list[dict[str, Any]]:

@@ -137,6 +137,22 @@ def page(id: int, form: Form, status: int = 200, too_late: bool = False) -> flas
     )
 
 
+@blueprint.get("/approvals/<int:id>/always")
+@signed_in
+def always(id: int) -> flask.Response:
+    """The rule that allowing a command for good would make; where that cannot be, the approval itself."""
+    user = person()
+    with transaction() as session:
+        found = deciding.seen_by(session, user, id)
+        row = inbox.by_ids(session, user, [id])[id]
+        whole = found.input
+    shown = asked.request(row, whole)
+    if not (shown.may_decide and shown.always):
+        return go_to("approvals.show", id=id)
+    title, rule = say.always(row)
+    return answer("approvals/always.html", a=shown, title=title, rule=rule, facts=say.facts(row, shown))
+
+
 @blueprint.post("/approvals/<int:id>/decision")
 @signed_in
 def decide(id: int) -> flask.Response:
