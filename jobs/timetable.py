@@ -17,6 +17,7 @@ from jobs.advance_topics import advance_topics
 from jobs.cancel_kept_tasks import cancel_kept_tasks
 from jobs.cancel_stuck_tasks import cancel_stuck_tasks
 from jobs.end_grace_windows import end_grace_windows
+from jobs.expire_chat_sessions import expire_chat_sessions
 from jobs.prune import prune
 from jobs.reap_subscriptions import reap_subscriptions
 from jobs.resume_suspended import resume_suspended
@@ -91,6 +92,8 @@ def lines(rules: Rules) -> list[Line]:
         Line(cancel_stuck_tasks, tick(60, 2 * rules.stale_seconds)),
         Line(reap_subscriptions, tick(30, rules.stale_seconds)),
         Line(resume_suspended, 5),
+        # A chat may have an idle time of its own, of seconds.
+        Line(expire_chat_sessions, tick(4, rules.slot_idle_seconds)),
         Line(prune, 3600),
     ]
 

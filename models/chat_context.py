@@ -71,3 +71,8 @@ def block(turns: Iterable[tuple[str, str]]) -> str | None:
 
 def _size(words: str) -> int:
     return len(words.encode())
+
+
+def is_context(preface: str | None) -> bool:
+    """Whether what stood before a task was such a block."""
+    return (preface or "").startswith(BEGIN.partition(".")[0])

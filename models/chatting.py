@@ -6,6 +6,7 @@ A chat's messages live in a topic of its own, in the inbox of its person; all of
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import delete as delete_from
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -20,7 +21,7 @@ from models.message import check_text
 from models.task import Task, TaskStatus
 from models.task_status import RUNNING
 from models.topic import Posted, Topic
-from models.user import Role, User
+from models.user import Role, User, check_name
 
 UNTITLED = "New chat"
 MOST_IDLE_SECONDS = 30 * 86400
@@ -59,7 +60,7 @@ def open_chat(session: Session, user: User, agent_id: int, chosen: Chosen, now: 
     agent = _agent(session, user, agent_id)
     if chosen.text is not None:
         check_text(chosen.text)
-    title = (chosen.title or "").strip()
+    title = check_name(chosen.title, "title", 160) if chosen.title and chosen.title.strip() else None
     topic = Topic.create(session, Creative.inbox_of(session, user.id), title or UNTITLED)
     chat = ChatSession(
         user_id=user.id,
@@ -95,10 +96,7 @@ def say(session: Session, user: User, chat_id: int, text: str, now: datetime, on
 def rename(session: Session, user: User, chat_id: int, title: str) -> ChatSession:
     """A title of its own. Raises NotFound, WrongState (deleted), Invalid (title)."""
     chat, topic = _mine(session, user, chat_id)
-    try:
-        topic.rename(session, title)
-    except Invalid as refusal:
-        raise Invalid(title=str(refusal)) from None
+    topic.rename(session, check_name(title, "title", 160))
     chat.titled = True
     chat.changed(session)
     return chat
@@ -136,6 +134,13 @@ def delete(session: Session, user: User, chat_id: int, now: datetime) -> None:
     ChatSession.release(session, chat_id, now, state=ChatState.DELETED)
     _end_work(session, topic, DELETED_BY.format(who=user.name), user.name, now)
     topic.archive(session, True, now)
+
+
+def purge(session: Session, now: datetime) -> int:
+    """Forgets chats that were deleted a day ago, with all that was said in them; says how many."""
+    topic_ids = ChatSession.purge(session, now)
+    session.execute(delete_from(Topic).where(Topic.id.in_(topic_ids)))
+    return len(topic_ids)
 
 
 def take_back(session: Session, user: User, slot_id: int, now: datetime) -> str | None:

@@ -179,6 +179,8 @@ class GivesWork(HasSeat):
         if not Gateway.is_held(session, holder.gateway_id, holder.epoch):
             return not_yet, False, True
         task.preface = where.context
+        if where.context is not None:
+            broadcast(session, f"topic:{self.id}", "topic", topic=self.id)  # its page says that it moved
         words = CLAIMED.format(agent=agent.handle, gateway=holder.name)
         agent_id = where.gateway_agent_id
         task.claim(session, holder.gateway_id, agent_id, where.session_key, holder.epoch, now, words)

@@ -35,7 +35,7 @@ def topic_at() -> ColumnElement[datetime]:
 
 
 def topics(user_id: int, archived: bool = False) -> Select[*tuple[Any, ...]]:
-    """Readable topics, those with the newest activity (`at`) first; `unread` stops at MOST_COUNTED."""
+    """Readable topics that are no chats, the newest activity (`at`) first; `unread` stops at MOST_COUNTED."""
     mine = select(TopicRead.message_id, TopicRead.topic_id).where(TopicRead.user_id == user_id).subquery()
     read = func.coalesce(mine.c.message_id, 0)
     inner = aliased(Message)
@@ -47,7 +47,7 @@ def topics(user_id: int, archived: bool = False) -> Select[*tuple[Any, ...]]:
         select(Topic.id, Topic.name, Topic.last_message_id, topic_at().label("at"), unread.label("unread"))
         .outerjoin(Message, Message.id == Topic.last_message_id)
         .outerjoin(mine, mine.c.topic_id == Topic.id)
-        .where(Topic.creative_id.in_(Creative.readable_by(user_id)), put_away)
+        .where(Topic.creative_id.in_(Creative.readable_by(user_id)), put_away, Topic.chat_id.is_(None))
         .order_by(topic_at().desc(), Topic.id.desc())
     )
 

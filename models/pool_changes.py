@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from models.broadcast import broadcast
 from models.chat_pool import ChatPool, WhenFull, check_agent
 from models.chat_session import ChatSession, ChatState
-from models.chat_slot import ChatSlot
+from models.chat_slot import FREE, ChatSlot
 from models.errors import Invalid, NotFound
 from models.gateway import Gateway
 
@@ -120,9 +120,10 @@ def seat_who_wait(session: Session, pool_id: int, now: datetime) -> list[int]:
 
 
 def pools_with_a_line(session: Session) -> list[int]:
-    """Pools in which somebody waits, by id."""
-    waits = select(ChatSession.pool_id).where(ChatSession.state == ChatState.WAITING).distinct()
-    return sorted(id for id in session.scalars(waits) if id is not None)
+    """Pools in which somebody waits though a seat is free, by id."""
+    free = select(ChatSlot.pool_id).where(ChatSlot.in_service(), FREE)
+    waits = select(ChatSession.pool_id).where(ChatSession.state == ChatState.WAITING, ChatSession.pool_id.in_(free))
+    return sorted({id for id in session.scalars(waits) if id is not None})
 
 
 def _settle(session: Session, pool: ChatPool, now: datetime) -> list[int]:

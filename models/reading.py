@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
-from models.agent import Agent
+from models.agent import Agent, AgentKind
 from models.agent_subscription import AgentSubscription
 from models.gateway import Gateway
 from models.message import Message, Source
@@ -165,13 +165,13 @@ def standing() -> tuple[Any, ...]:
 
     dropped_at   when the connection it was sent to was lost, while its grace window runs
     siblings     whether the agent has another session, live or in its own grace window
-    served       whether a session that may take it is live
+    served       whether a session that may take it is live; of an agent behind a gateway the task's own `why` says more
     """
     there = AgentSubscription.agent_id == Task.agent_id
     lost = select(AgentSubscription.dropped_at).where(AgentSubscription.token == Task.sent_to).scalar_subquery()
     others = exists().where(there, AgentSubscription.token.is_distinct_from(Task.sent_to))
     fits = or_(Task.only_session.is_(None), AgentSubscription.session_id == Task.only_session)
-    served = exists().where(there, fits, AgentSubscription.live(NOW))
+    served = or_(Agent.kind == AgentKind.GATEWAY, exists().where(there, fits, AgentSubscription.live(NOW)))
     presence = (lost.label("dropped_at"), others.label("siblings"), served.label("served"))
     return *presence, Task.suspended_for, Task.until, Agent.keep_seconds
 

@@ -119,6 +119,7 @@ FLOORS = (
         "quota",
         "reading",
         "registration",
+        "seats",
         "under_way",
         "search",
         "tracing",

@@ -17,6 +17,7 @@ from webapp import __version__, beside, doctor, logs
 from webapp.beside import CommandError
 from webapp.commands.accounts import token, user
 from webapp.commands.archive import restore, write_backup
+from webapp.commands.slots import slots
 from webapp.commands.terminal import Commands, become, not_yet
 from webapp.config import Config
 
@@ -27,7 +28,6 @@ LATER = {
     "channel": "the MCP channel server for Claude Code",
     "gateway": "OpenClaw gateways",
     "agent": "agents behind a gateway",
-    "slots": "the pool of chat seats",
 }
 
 
@@ -103,7 +103,7 @@ def later(name: str, what: str) -> Callable[..., None]:
     return command
 
 
-for _command in (write_backup, restore, user, token):
+for _command in (write_backup, restore, user, token, slots):
     main.add_command(_command)
 
 for _name, _what in LATER.items():

@@ -1,7 +1,7 @@
 """What a topic page shows, put together from plain rows: the log, who is here, where a message would go."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from models.topic import Topic
 from models.user import User
 from webapp import asked, avatars, fragments, running, tools, words
 from webapp.answers import Shown, as_it_stands
-from webapp.pages import presence, shell
+from webapp.pages import chat_words, presence, shell
 
 PAGE = 50
 MOST_NAMED = 50
@@ -67,23 +67,33 @@ def context(session: Session, user: User, topic: Topic, now: datetime, window: W
     creative = topic.creative(session)
     may_write = creative.allows(session, user, Level.FEEDBACK)
     here = agents_in(session, topic, now)
+    chat = None if topic.chat_id is None else chat_words.owned(session, user, topic.chat_id)
+    base = f"/topics/{topic.id}" if chat is None else f"/chats/{chat.id}"
     return {
         **aside(session, user, topic, here, now),
+        "seat": None if chat is None else chat_words.seat(session, chat, now),
         "topic": {
             "id": topic.id,
             "name": topic.name,
-            "lead": lead(topic, creative.name, here),
+            "lead": lead(topic, creative.name, here) if chat is None else f"With {chat.agent_short}.",
             "last_message_id": topic.last_message_id,
         },
         "short_title": topic.name,
         "streams": shell.streams(user, topic.stream, "hub"),
-        "refresh_on": "topic presence approval approvals",
-        "items": items(session, user, found.rows, may_write, now=[] if found.later else answers(session, topic.id)),
-        "earlier": f"/topics/{topic.id}?before={found.rows[0].id}" if found.earlier and found.rows else None,
-        "later": f"/topics/{topic.id}?after={found.rows[-1].id}" if found.later and found.rows else None,
+        "refresh_on": f"topic presence approval approvals{' slots' if chat is not None and chat.place else ''}",
+        "items": items(
+            session,
+            user,
+            found.rows,
+            may_write,
+            now=[] if found.later else answers(session, topic.id),
+            moved={} if chat is None else chat_words.moves(session, topic.id, [row.id for row in found.rows]),
+        ),
+        "earlier": f"{base}?before={found.rows[0].id}" if found.earlier and found.rows else None,
+        "later": f"{base}?after={found.rows[-1].id}" if found.later and found.rows else None,
         "route": route(topic, listening(session, user, topic, "", now), "", bool(here)) if may_write else None,
         "once": new_once(),
-        "menu": [{"href": f"/topics/{topic.id}/edit", "label": "Change this topic"}] if may_write else [],
+        "menu": [{"href": f"{base}/edit", "label": f"Change this {'topic' if chat is None else 'chat'}"}] * may_write,
         "after_url": f"/topics/{topic.id}/after",
         "read_url": f"/topics/{topic.id}/read",
     }
@@ -113,6 +123,7 @@ def items(
     may_act: bool,
     days: bool = True,
     now: Sequence[Shown] = (),
+    moved: Mapping[int, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Messages, what is asked, and the work on them, as the log shows them; with `days`, a line where a day begins.
 
@@ -136,6 +147,8 @@ def items(
         if begins:
             found.append({"kind": "day", "at": row.created_at})
         mine = below.get(row.id, [])
+        if moved and row.id in moved:
+            found.append({"kind": "moved", "words": moved[row.id]})
         if row.id in requests:
             found.append(card(requests[row.id]))
         else:

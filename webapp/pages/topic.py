@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.base import database_time
 from models.broadcast import broadcast
+from models.chat_session import ChatSession
 from models.creative import Level
 from models.database import transaction
 from models.errors import DatabaseAway, Invalid
@@ -20,7 +21,7 @@ from webapp import fragments
 from webapp.auth import ask_to_sign_in, person, signed_in
 from webapp.pages import conversation
 from webapp.pages.conversation import Window
-from webapp.pages.forms import Form, answer
+from webapp.pages.forms import Form, answer, go_to
 
 STREAM = "text/vnd.turbo-stream.html"
 # Fifteen digits are below 2^53, as all ids are.
@@ -39,6 +40,8 @@ def show(id: int) -> flask.Response:
     user, window = person(), asked_window()
     with transaction() as session:
         topic = Topic.seen_by(session, user, id)
+        if topic.chat_id is not None and ChatSession.owned_by(session, user.id, topic.chat_id).deleted_at is None:
+            return go_to("chats.show", id=topic.chat_id, **flask.request.args)
         context = conversation.context(session, user, topic, database_time(session), window)
         if window.is_end and topic.last_message_id and "X-Looking-Again" not in flask.request.headers:
             mark_read(session, user, topic, topic.last_message_id)

@@ -14,6 +14,7 @@ from models.database import transaction
 from models.tray_item import TrayItem
 from tests.webapp.api.conftest import Join, Person, connect, with_another_token
 from tests.webapp.api.garbled import Garbled, calls
+from tests.webapp.api.test_chats import Harbor
 from webapp import waiting
 
 EXAMPLES = int(os.environ.get("GARBAGE", "200"))
@@ -92,6 +93,9 @@ def test_garbled_calls_are_answered_in_words_and_valid_ones_go_on(join: Join, mo
     known["gateway_id"] = [gateway(alice, name, test=False) for name in ("office", "home")]
     known["item_id"] = [left_over(known["gateway_id"][0], number) for number in range(5)]
     known["request_id"] = [alice.call("POST", f"/gateways/{known['gateway_id'][0]}/test")["request_id"]]
+    harbor = Harbor(alice, 1, "wait")
+    known["chat_id"] = [harbor.open()["id"] for _ in range(3)]
+    known["agent_id"].append(harbor.agent_id)
     count = 0
 
     @settings(
