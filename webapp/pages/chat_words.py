@@ -78,8 +78,8 @@ def moves(session: Session, topic_id: int, message_ids: Sequence[int]) -> dict[i
     if not rows:
         return {}
     names = {(row.gateway_agent_id or "").lower() for row in rows}
-    known = select(func.lower(ChatSlot.name), ChatSlot.position).where(func.lower(ChatSlot.name).in_(names))
-    numbers = {name: position for name, position in session.execute(known.order_by(ChatSlot.id))}
+    known = select(ChatSlot).where(func.lower(ChatSlot.name).in_(names)).order_by(ChatSlot.id)
+    numbers = {slot.name.lower(): slot.position for slot in session.scalars(known)}
     return {row.message_id: _continued(row.gateway_agent_id or "", numbers) for row in rows}
 
 
