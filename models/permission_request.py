@@ -13,7 +13,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Select, String, Text, and_, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    Text,
+    and_,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, distinct_on
 from sqlalchemy.orm import Mapped, Session, joinedload, mapped_column, relationship
 
@@ -21,6 +32,7 @@ from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
 from models.deciders import HasDeciders
 from models.errors import AlreadyDecided, Forbidden, Invalid, WrongState
+from models.left_open import LeftOpen
 from models.user import User
 
 REASON_LIMIT = 2_000
@@ -75,7 +87,7 @@ def allowed(kind: str, choices: list[str] | None) -> list[Behavior]:
     return list(Behavior) if kind == Kind.EXEC else [Behavior.ALLOW, Behavior.DENY]
 
 
-class PermissionRequest(HasDeciders, Base):
+class PermissionRequest(LeftOpen, HasDeciders, Base):
     """One thing that a person decides. Ids given by plugins are short and repeat: only the newest of an id counts."""
 
     __tablename__ = "permission_requests"
@@ -163,7 +175,7 @@ class PermissionRequest(HasDeciders, Base):
         )
         session.add(asked)
         session.flush()
-        asked._say_changed(session)
+        asked.say_changed(session)
         return asked
 
     @classmethod
@@ -204,7 +216,7 @@ class PermissionRequest(HasDeciders, Base):
         session.flush()
         session.expire(self, ["decided_by"])
         broadcast(session, f"agent:{self.agent_id}", "decision", request=self.id)
-        self._say_changed(session)
+        self.say_changed(session)
 
     def already_decided(self) -> AlreadyDecided:
         """Who decided what, and when; for a request that is decided."""
@@ -235,16 +247,6 @@ class PermissionRequest(HasDeciders, Base):
     # -- the end of a turn -------------------------------------------------------------------------------------
 
     @classmethod
-    def close_tools_of(cls, session: Session, task_id: int) -> None:
-        """The task's turn is over: its open tool prompts were answered in the terminal, or nobody needs them now."""
-        cls._close(session, cls.task_id == task_id, cls.kind == Kind.TOOL)
-
-    @classmethod
-    def close_tools_in(cls, session: Session, agent_id: int, topic_id: int) -> None:
-        """The session whose topic this is has said goodbye: what its tools asked is asked no more."""
-        cls._close(session, cls.agent_id == agent_id, cls.topic_id == topic_id, cls.kind == Kind.TOOL)
-
-    @classmethod
     def take_over(
         cls, session: Session, task_id: int, request_ids: Sequence[str], now: datetime
     ) -> list["PermissionRequest"]:
@@ -256,7 +258,7 @@ class PermissionRequest(HasDeciders, Base):
         taken = list(session.scalars(query.execution_options(populate_existing=True)))
         for one in taken:
             one.turn_finished_at = one.turn_finished_at or now
-            one._say_changed(session)
+            one.say_changed(session)
         session.flush()
         return taken
 
@@ -272,14 +274,8 @@ class PermissionRequest(HasDeciders, Base):
         ended = (cls.turn_finished_at.is_not(None), cls.continuation_task_id.is_(None))
         return and_(cls.agent_id == agent_id, *ended, cls.status.in_(DECIDED))
 
-    @classmethod
-    def _close(cls, session: Session, *which: Any) -> None:
-        ended = update(cls).where(cls.status == ApprovalStatus.PENDING, *which)
-        ids = session.scalars(ended.values(status=ApprovalStatus.ELSEWHERE).returning(cls.id)).all()
-        for closed in session.scalars(select(cls).where(cls.id.in_(ids))) if ids else ():
-            closed._say_changed(session)
-
-    def _say_changed(self, session: Session) -> None:
+    def say_changed(self, session: Session) -> None:
+        """Nudges the topic, and all who may decide."""
         broadcast(session, f"topic:{self.topic_id}", "approval", request=self.id)
         for user_id in self.decider_ids(session):
             broadcast(session, f"user:{user_id}", "approvals")

@@ -23,7 +23,11 @@ class PutAside:
     until: Any
 
     def let_go(self: Any, session: Session, agent: str, words: str, keep_until: datetime, now: datetime) -> None:
-        """Its agent stayed away: kept until then; or cancelled, when that is now, and its topic is told on return."""
+        """Its agent stayed away: kept until then; or cancelled, when that is now, and its topic is told on return.
+
+        What its tools asked stays open: behind a broken line they may still wait, and the decision is told on return.
+        """
+        self.pending_tool_call = None
         if keep_until <= now:
             self.untold_at = now
             self.finish(session, TaskStatus.CANCELLED, words.format(agent=agent), now, "hub")

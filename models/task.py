@@ -205,6 +205,8 @@ class Task(HasSteps, TakesTurns, PutAside, IsARun, Base):
         self.status, self.why, self.until, self.finished_at = status, why, None, now
         self.suspended_for = self.advance_due_at = None
         self._end_attempt(session)
+        if status == TaskStatus.DONE and self.sends > 1:
+            PermissionRequest.close_tools_of(session, self.id)  # of the attempts before, which stayed away
         self.note(session, str(status), why or {"done": "Answered."}.get(status, str(status).capitalize() + "."), actor)
         self.changed(session)
         if had_steps or self.parent_id is not None:

@@ -78,6 +78,7 @@ FLOORS = (
         "gateway_request",
         "hub_identity",
         "idempotency_key",
+        "left_open",
         "is_a_run",
         "message",
         "one_time_link",

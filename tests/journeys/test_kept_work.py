@@ -1,12 +1,18 @@
 """Journey 2, to its end: what is kept for an agent that stays away goes on; what was cancelled is told; who thinks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from models import database
+from models.access_token import AccessToken
+from models.base import database_time
+from models.user import User
 from tests.cable import Cable, channel
 from tests.conditions import until
+from tests.hub import RunningHub, wait_ready
 from tests.journeys.conftest import Alice
 from webapp.playground.agent import PlaygroundAgent
 
@@ -16,6 +22,14 @@ Start = Callable[..., PlaygroundAgent]
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
     return {"grace_seconds": "2"}
+
+
+@pytest.fixture(scope="module")
+def hand(alice: Alice) -> Alice:
+    """Alice, with a token that no plugin uses."""
+    with database.transaction() as session:
+        _, token = AccessToken.create(session, session.get_one(User, alice.id), "by hand", database_time(session))
+    return replace(alice, token=token)
 
 
 def given(alice: Alice, agent: PlaygroundAgent, topic_name: str, words: str = "work") -> tuple[int, int]:
@@ -46,6 +60,33 @@ def test_kept_work_is_suspended_and_goes_on_under_a_new_generation_with_a_note(a
     assert back.reply(task, scout.dispatches[0].generation or "", "late", topic).status == 409
     assert back.reply(task, again.generation or "", "done", topic).status == 201
     assert [words for words in alice.texts(topic) if "not connected" not in words] == ["work", "done"]
+
+
+@pytest.mark.parametrize("keep_seconds", [0, 3600])
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_decision_made_long_after_the_plugin_dropped_is_told_on_its_return(
+    hub: RunningHub, alice: Alice, hand: Alice, agent_of: Start, keep_seconds: int, restart: bool
+) -> None:
+    """A laptop that was closed in the middle of a question: its tool still waits when the lid opens."""
+    scout = agent_of(f"lid-{keep_seconds}-{restart}", automatic=False)
+    keep(alice, scout, keep_seconds)
+    topic, task = given(alice, scout, f"Lid {keep_seconds} {restart}")
+    asked = {"topic_id": topic, "text": "", "task_id": task, "permission_request_id": "abcde", "tool_name": "Bash"}
+    assert scout.hub.call("POST", "/api/v1/agent/notify", asked).status == 201
+    scout.hearing.open_prompts.append("abcde")
+    scout.cut()
+    alice.wait_status(task, "suspended" if keep_seconds else "cancelled", 30)
+    newest = hand.call("GET", "/approvals?status=pending&limit=1")["items"][0]
+    assert newest["agent_id"] == scout.agent_id
+    hand.call("POST", f"/approvals/{newest['id']}/decision", {"behavior": "allow"})
+    if restart:
+        hub.kill()
+        hub.start()
+        wait_ready(hub)
+    scout.come_back()
+    scout.wait_for(lambda: scout.hearing.decisions, 30, "the decision")
+    told = {"type": "permission_decision", "request_id": "abcde", "behavior": "allow", "agent_id": scout.agent_id}
+    assert scout.hearing.decisions == [told]
 
 
 def test_what_is_kept_too_long_is_cancelled_by_itself(alice: Alice, agent_of: Start) -> None:

@@ -1,9 +1,13 @@
 """What is asked of people, and decided by them once."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
 from models import broadcast
+from models.agent import Agent
+from models.agent_subscription import AgentSubscription
 from models.creative import Level
 from models.errors import AlreadyDecided, Forbidden, Invalid, WrongState
 from models.message import Message, Source
@@ -199,6 +203,54 @@ def test_tool_prompts_of_a_task_that_ended_were_answered_elsewhere_and_questions
         "pending",
     ]
     assert task.pending_tool_call is None
+
+
+@pytest.mark.parametrize("keep_seconds", [0, 3600])
+def test_what_a_tool_asked_stays_open_when_its_agent_stays_away(cast: Cast, keep_seconds: int) -> None:
+    cast.scout.change(cast.session, keep_seconds=keep_seconds)
+    token = cast.connect()
+    [task] = cast.topic.post(cast.session, cast.alice, "work", cast.now).tasks
+    request = asked(cast, tool(cast), task)
+    task.park(cast.session, "abcde", cast.now)
+    Agent.unsubscribe(cast.session, token)
+    [row] = AgentSubscription.of(cast.session, cast.scout.id)
+    cast.scout.end_grace(cast.session, row, cast.now)
+    assert task.status == (TaskStatus.SUSPENDED if keep_seconds else TaskStatus.CANCELLED)
+    cast.connect()
+    request.decide(cast.session, cast.alice, "allow", None, cast.now)
+    assert PermissionRequest.replayable(cast.session, cast.scout.id, ["abcde"]) == [request]
+    assert PermissionRequest.close_forgotten(cast.session, cast.now + timedelta(days=2)) == 0
+
+
+def test_what_a_tool_asked_in_a_kept_task_is_closed_when_the_task_is_done(cast: Cast) -> None:
+    cast.scout.change(cast.session, keep_seconds=3600)
+    token = cast.connect()
+    [task] = cast.topic.post(cast.session, cast.alice, "work", cast.now).tasks
+    request = asked(cast, tool(cast), task)
+    task.park(cast.session, "abcde", cast.now)
+    Agent.unsubscribe(cast.session, token)
+    [row] = AgentSubscription.of(cast.session, cast.scout.id)
+    cast.scout.end_grace(cast.session, row, cast.now)
+    cast.connect()
+    cast.topic.advance(cast.session, cast.now)
+    assert (task.status, request.status) == (TaskStatus.DELEGATED, "pending")
+    cast.topic.reply(cast.session, cast.scout, "done", task, task.generation, cast.now)
+    cast.session.refresh(request)
+    assert request.status == "elsewhere"
+
+
+def test_what_nobody_waits_for_is_closed_after_a_day(cast: Cast) -> None:
+    token = cast.connect()
+    [task] = cast.topic.post(cast.session, cast.alice, "work", cast.now).tasks
+    request = asked(cast, tool(cast), task)
+    task.park(cast.session, "abcde", cast.now)
+    Agent.unsubscribe(cast.session, token)
+    [row] = AgentSubscription.of(cast.session, cast.scout.id)
+    cast.scout.end_grace(cast.session, row, cast.now)
+    assert PermissionRequest.close_forgotten(cast.session, cast.now + timedelta(hours=23)) == 0
+    assert PermissionRequest.close_forgotten(cast.session, cast.now + timedelta(hours=25)) == 1
+    cast.session.refresh(request)
+    assert request.status == "elsewhere"
 
 
 def test_a_parked_task_lets_the_next_one_of_its_topic_go(cast: Cast) -> None:
