@@ -26,8 +26,8 @@ PAUSED = {
 # What made a gateway say something, in words.
 ORIGINS = {
     "job": "a scheduled job",
-    "inject": "put in there",
-    "operator": "asked by someone else there",
+    "inject": "put into its session",
+    "operator": "asked for by somebody else there",
     "resumed": "a run that was resumed",
 }
 
