@@ -81,6 +81,7 @@ def test_a_failed_run_sends_two_errors_the_second_counted_from_one(gateway: Gate
     assert first["errorDetail"]["failoverReason"] == "format"
     assert (second["runId"], second["seq"], "errorDetail" in second) == (run_id, 1, False)
     assert first["errorMessage"] in second["errorMessage"]
+    assert ours.history()["messages"][-1]["stopReason"] == "error"
 
 
 def test_protocol_3_tells_of_an_error_once_and_late(gateway: Gateway, client: Client) -> None:
@@ -138,11 +139,15 @@ def test_steered_into_a_streaming_run_a_second_message_is_answered_in_the_first(
     first = ours.chat("first [[mock chunks=8 delay=40]]")
     ours.until(lambda frame: ours.chats(first, "delta"))
     second = ours.chat("second [[mock chunks=2]]")
+    [pending] = ours.history()["pendingInputs"]["items"]
+    assert (pending["runId"], pending["state"], pending["message"]["content"][:6]) == (second, "queued", "second")
     absorbed, final = ours.end(second), ours.end(first)
     assert absorbed == {"runId": second, "sessionKey": "agent:main:room", "seq": 1, "state": "final"}
     assert text_of(final) == "You said: first\n\nYou said: second"
     order = [frame["payload"]["runId"] for frame in ours.frames if frame.get("payload", {}).get("state") == "final"]
     assert order == [second, first]
+    lines = [line["content"] for line in ours.history()["messages"] if line["role"] == "assistant"]
+    assert [line[0]["text"] for line in lines] == ["You said: first", "You said: second"]
 
 
 @pytest.mark.parametrize("mode", ["steer", "followup"])

@@ -29,10 +29,13 @@ def test_the_same_key_runs_once_and_says_how_it_went(gateway: Gateway, client: C
     one.chat("[[mock hang=1]]", run_id="k2")
     one.request("chat.abort", {"sessionKey": "room"})
     assert send(one, "[[mock hang=1]]", "k2")["payload"] == {"runId": "k2", "status": "timeout", "summary": "aborted"}
+    one.ask("[[mock error=400]]", run_id="k3")
+    failed = send(one, "[[mock error=400]]", "k3")["error"]
+    assert failed["code"] == "UNAVAILABLE" and "Agent failed before reply" in failed["message"]
     conflict = send(one, "something else", "k1")["error"]
     assert conflict["code"] == "INVALID_REQUEST"
     assert conflict["details"] == {"reason": "chat-request-conflict"}
-    assert len(ours.ledger.runs) == 2
+    assert len(ours.ledger.runs) == 3
     assert [sent.answer for sent in ours.ledger.sends][:5] == ["started", "in_flight", "ok", "started", "timeout"]
 
 
@@ -49,11 +52,12 @@ def test_history_names_keys_and_runs_and_shows_what_is_in_flight(gateway: Gatewa
     history = ours.history()
     assert history["inFlightRun"]["runId"] == run_id and history["inFlightRun"]["text"].startswith("w0001")
     assert history["sessionInfo"]["hasActiveRun"] is True
-    assert history["sessionInfo"]["activeRunIds"] == [run_id]
+    assert "activeRunIds" not in history["sessionInfo"]
     assert [line["idempotencyKey"] for line in history["messages"]] == [f"{run_id}:user"]
     ours.end(run_id)
     history = ours.history()
     assert "inFlightRun" not in history and history["sessionInfo"]["hasActiveRun"] is False
+    assert history["sessionInfo"]["activeRunIds"] == []
     user, assistant = history["messages"]
     assert isinstance(user["content"], str) and user["__openclaw"]["seq"] == 1
     assert assistant["__openclaw"]["runId"] == run_id
@@ -201,6 +205,11 @@ def test_one_may_wait_for_the_end_of_a_run(gateway: Gateway, client: Client) -> 
     run_id = one.chat("[[mock first=80]]")
     over = two.request("agent.wait", {"runId": run_id, "timeoutMs": 5000})["payload"]
     assert (over["runId"], over["status"]) == (run_id, "ok")
+    assert over["terminalReply"]["text"].startswith("You said:")
+    stopped = one.chat("[[mock hang=1]]")
+    one.request("chat.abort", {"sessionKey": "room"})
+    over = two.request("agent.wait", {"runId": stopped, "timeoutMs": 5000})["payload"]
+    assert (over["status"], over["stopReason"]) == ("error", "rpc")
     assert two.request("agent.wait", {"runId": "unknown", "timeoutMs": 10})["payload"]["status"] == "timeout"
 
 
@@ -228,6 +237,19 @@ def test_a_crash_is_no_goodbye_and_the_run_is_taken_up_under_a_new_id(gateway: G
     assert asked["idempotencyKey"] == f"{run_id}:user"
     assert answered["__openclaw"]["runId"] == resumed
     assert [each.run_id for each in ours.ledger.spoken("agent:main:room")] == [resumed]
+
+
+def test_a_run_that_is_lost_before_it_began_is_neither_written_down_nor_taken_up(
+    gateway: Gateway, client: Client
+) -> None:
+    ours = gateway(prepare=60.0, resume=0.0)
+    run_id = client(ours).chat("hello")
+    ours.crash()
+    ours.settings.prepare = 0.0
+    after = client(ours.start())
+    assert after.history()["messages"] == []
+    assert text_of(after.ask("hello", run_id=run_id)) == "You said: hello"
+    assert [entry.state for entry in ours.ledger.runs] == ["lost", "final"]
 
 
 def test_keys_are_forgotten_in_a_crash_and_run_again(gateway: Gateway, client: Client) -> None:

@@ -90,7 +90,9 @@ class Approvals:
         """A person decides; Refused when it is too late or not among the allowed decisions."""
         approval = self._all.get(id)
         if approval is None or (approval.over and approval.decision is None):
-            raise Refused("INVALID_REQUEST", "unknown or expired approval id", {"reason": "APPROVAL_NOT_FOUND"})
+            remedy = "Re-request the action; pending approvals are cleared after expiry or restart."
+            details = {"reason": "APPROVAL_NOT_FOUND", "remediation": remedy}
+            raise Refused("INVALID_REQUEST", "unknown or expired approval id", details)
         if approval.over:
             if approval.decision == decision:
                 return

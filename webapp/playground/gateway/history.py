@@ -3,6 +3,7 @@
 from typing import Any
 
 from webapp.playground.gateway.house import House
+from webapp.playground.gateway.ledger import Entry
 from webapp.playground.gateway.sessions import Session, milliseconds
 from webapp.playground.gateway.turns import Turns
 
@@ -12,10 +13,8 @@ def history(turns: Turns, house: House, key: str, limit: int, offset: int) -> di
     session = house.sessions.get(key) or Session(key, house.default_agent)
     page, run = session.page(limit, offset), turns.active.get(key)
     seen = offset + len(page)
-    items = [
-        {"runId": each.entry.run_id, "text": each.entry.message, "idempotencyKey": each.entry.idempotency_key}
-        for each in turns.waiting.get(key, [])
-    ]
+    waiting = [each.entry for each in turns.waiting.get(key, []) if each.entry.state == "queued"]
+    items = [_pending(entry) for entry in [*(run.steered if run else []), *waiting]]
     payload: dict[str, Any] = {
         "sessionKey": key,
         "sessionId": session.session_id,
@@ -32,7 +31,7 @@ def history(turns: Turns, house: House, key: str, limit: int, offset: int) -> di
             "snapshotAt": milliseconds(),
             "effectiveQueueMode": house.settings.queue_mode,
             "hasActiveRun": run is not None,
-            "activeRunIds": [run.entry.run_id] if run else [],
+            **({} if run else {"activeRunIds": []}),  # left out while one is active, as recorded
         },
     }
     if payload["hasMore"]:
@@ -41,3 +40,16 @@ def history(turns: Turns, house: House, key: str, limit: int, offset: int) -> di
         flight = {"runId": run.entry.run_id, "text": run.voice.text.rstrip(), "startedAt": run.started_at}
         payload["inFlightRun"] = flight
     return payload
+
+
+def _pending(entry: Entry) -> dict[str, Any]:
+    """A message that waits for its turn, or to be put into the turn that runs."""
+    at = round(entry.began_at * 1000)
+    message = {"role": "user", "content": entry.message, "timestamp": at}
+    return {
+        "id": f"pending-{entry.run_id}",
+        "runId": entry.run_id,
+        "acceptedAt": at,
+        "state": "queued",
+        "message": message,
+    }

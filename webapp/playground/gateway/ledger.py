@@ -27,6 +27,7 @@ class Entry:
     spoken: bool = False  # its terminal event carried a message: a hub should have exactly one of it
     error: str = ""
     into: str | None = None
+    begun: bool = False  # its message stands in the transcript; what was sent and lost before is not taken up again
     began_at: float = field(default_factory=time.time)
     ended_at: float | None = None
     heard: list[str] = field(default_factory=list)  # the connections its terminal event was written to

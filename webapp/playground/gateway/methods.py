@@ -11,6 +11,7 @@ from webapp.playground.gateway.hello import health
 from webapp.playground.gateway.history import history
 from webapp.playground.gateway.house import House, Listener, may
 from webapp.playground.gateway.jobs import Jobs
+from webapp.playground.gateway.ledger import Entry
 from webapp.playground.gateway.refusals import invalid
 from webapp.playground.gateway.sessions import as_protocol_3, milliseconds
 from webapp.playground.gateway.shapes import Shape
@@ -161,25 +162,17 @@ class Methods:
     def _wait(self, call: Call) -> dict[str, Any] | None:
         run_id, seconds = call.params["runId"], call.params.get("timeoutMs", 30_000) / 1000
         entry = self._house.ledger.find(run_id)
-        told: list[str] = []
+        told: list[bool] = []
 
-        def answer(status: str) -> dict[str, Any]:
-            told.append(status)
-            times = {}
-            if entry is not None:
-                times["startedAt"] = round(entry.began_at * 1000)
-                if entry.ended_at is not None:
-                    times["endedAt"] = round(entry.ended_at * 1000)
-            return {"runId": run_id, "status": status, **times}
-
-        def later(status: str) -> None:
+        def later(over: bool) -> None:
             if not told:
-                call.reply(answer(status))
+                told.append(True)
+                call.reply(waited(run_id, entry if over else None))
 
         if entry is not None and entry.state != "running":
-            return answer("error" if entry.state == "error" else "ok")
-        self._turns.when_ended(run_id, lambda: later("error" if entry and entry.state == "error" else "ok"))
-        self._house.clock.after(seconds, lambda: later("timeout"))
+            return waited(run_id, entry)
+        self._turns.when_ended(run_id, lambda: later(True))
+        self._house.clock.after(seconds, lambda: later(False))
         return None
 
     def _inject(self, call: Call) -> dict[str, Any]:
@@ -250,7 +243,7 @@ class Methods:
         return {"ok": True, "key": key, "deleted": found is not None}
 
     def _list_approvals(self, call: Call) -> list[dict[str, Any]]:
-        return [each.as_json(3) for each in self._approvals.pending]
+        return [each.as_json(self._house.settings.protocol) for each in self._approvals.pending]
 
     def _resolve(self, call: Call) -> dict[str, Any]:
         assert call.caller.admitted is not None
@@ -283,3 +276,16 @@ class Methods:
         told = {"requestId": pending.request_id, "deviceId": pending.device_id, "decision": decision}
         self._house.tell("device.pair.resolved", {**told, "ts": milliseconds()}, scope=PAIRING)
         self._house.notify()
+
+
+def waited(run_id: str, entry: Entry | None) -> dict[str, Any]:
+    """What `agent.wait` answers about a run; without one the time was over first."""
+    if entry is None:
+        return {"runId": run_id, "status": "timeout"}
+    answer: dict[str, Any] = {"runId": run_id, "endedAt": round((entry.ended_at or 0) * 1000)}
+    if entry.state == "error":
+        return {**answer, "status": "error", "error": entry.error}
+    if entry.state == "aborted":
+        return {**answer, "status": "error", "stopReason": "rpc"}
+    reply = {"terminalReply": {"disposition": "visible", "text": entry.text}} if entry.text else {}
+    return {**answer, "status": "ok", **reply}

@@ -56,8 +56,14 @@ class Run:
         self._approval: Approval | None = None
         self._line = line
         self._steered: list[tuple[Entry, str]] = []
+        self._written = 0  # so much of the text stands in the transcript
         self._steps: Steps | None = None
         self._next: Appointment | None = None
+
+    @property
+    def steered(self) -> list[Entry]:
+        """Runs whose messages will be answered in this one's text."""
+        return [entry for entry, _ in self._steered if entry.state == "running"]
 
     @property
     def _protocol(self) -> int:
@@ -81,7 +87,9 @@ class Run:
             return
         text = self.voice.text.rstrip()
         if text:
-            line = self.session.say(text, self.entry.run_id, openclawAbort={"aborted": True, "origin": reason})
+            line = self.session.say(
+                text[self._written :], self.entry.run_id, openclawAbort={"aborted": True, "origin": reason}
+            )
             self._house.line(self.session, line)
         self._finished("aborted", text)
         if self._approval is not None:
@@ -108,6 +116,11 @@ class Run:
     def _play(self) -> Steps:
         plan = plans.read(self.entry.message, self._house.settings.habits)
         yield self._house.settings.prepare
+        if (
+            not self.entry.begun and self.entry.source != "followup"
+        ):  # not before: a run that is stopped sooner leaves no line
+            self._house.line(self.session, self.session.hear(self.entry.message, self.entry.idempotency_key))
+        self.entry.begun = True
         self.voice.begin()
         yield plan.first
         if plan.hang:
@@ -125,12 +138,13 @@ class Run:
         while self._steered:
             entry, message = self._steered.pop(0)
             second = plans.read(message, self._house.settings.habits)
+            self.session.say(self.voice.text.rstrip()[self._written :], self.entry.run_id)
             self.session.hear(message, entry.idempotency_key)
             if self._protocol > 3:
                 self._absorb(entry)
                 second = second.second()
+                self._written = len(self.voice.text.rstrip()) + 2  # the blank line between the two is no line's
             else:
-                self.session.say(self.voice.text.rstrip(), self.entry.run_id)
                 self.voice.start_over()
             yield from self._say(second)
         self._end_well()
@@ -174,6 +188,9 @@ class Run:
         self.voice.failing(message)
         if self._protocol < 4:
             yield self._house.settings.late_error
+        if self._protocol > 3:
+            told = f"\N{WARNING SIGN}\ufe0f {message}"
+            self._house.line(self.session, self.session.say(told, self.entry.run_id, stopReason="error"))
         self._finished("error", self.voice.text.rstrip(), message)
         self.voice.error(message, detail)
         if self._protocol > 3:
@@ -232,7 +249,7 @@ class Run:
     def _end_well(self) -> None:
         text = self.voice.text.rstrip()
         if text:
-            self._house.line(self.session, self.session.say(text, self.entry.run_id))
+            self._house.line(self.session, self.session.say(text[self._written :], self.entry.run_id))
         self._finished("final", text)
         self.voice.final()
         self._line.over(self)

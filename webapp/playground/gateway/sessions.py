@@ -18,8 +18,10 @@ def milliseconds() -> int:
 
 def canonical(key: str, agents: Iterable[str], default: str, protocol: int = 4) -> str:
     """A session key as the gateway will call it: lower case, with its agent in front. Refused when it cannot be one."""
-    if not key or len(key) > LONGEST_KEY:
-        raise invalid(f"invalid chat.send params: at /sessionKey: must have 1 to {LONGEST_KEY} characters")
+    if not key:
+        raise invalid("invalid chat.send params: at /sessionKey: must not have fewer than 1 characters")
+    if len(key) > LONGEST_KEY:
+        raise invalid(f"invalid chat.send params: at /sessionKey: must not have more than {LONGEST_KEY} characters")
     lower = key.lower()
     if lower == "main" or (lower == "global" and protocol > 3):
         return f"agent:{default}:main"

@@ -21,6 +21,7 @@ CONFLICT = (
     "This message ID was already used for different input. Check the conversation history and use a new message ID "
     "to send again."
 )
+AGAIN = "\N{WARNING SIGN}\ufe0f Agent failed before reply: {}"
 STATUSES = {"running": "in_flight", "aborted": "timeout", "error": "error"}
 
 
@@ -83,6 +84,7 @@ class Turns:
         # A real gateway writes the prompt of a job down as an assistant's line.
         line = session.hear(message, entry.run_id, provenance)
         line["role"] = "assistant"
+        entry.begun = True
         self._house.line(session, line)
         self.follow(session, entry)
         return entry
@@ -121,9 +123,10 @@ class Turns:
         """Take up what a crash interrupted, under new run ids, and what waited behind it."""
         for key, waiting in queued.items():
             self.waiting.setdefault(key, []).extend(waiting)
-        for lost in [entry for entry in self._house.ledger.runs if entry.state == "lost" and entry.into is None]:
+        runs = [entry for entry in self._house.ledger.runs if entry.state == "lost" and entry.into is None]
+        for lost in [entry for entry in runs if entry.begun or entry.source != "send"]:
             entry = self._entry(lost.session_key, "resumed", str(uuid.uuid4()), lost.message, lost.idempotency_key)
-            lost.into = entry.run_id
+            lost.into, entry.begun = entry.run_id, lost.begun
             session = self._house.session(lost.session_key)
             self.follow(session, entry)
         for key in [key for key in self.waiting if key not in self.active]:
@@ -143,11 +146,9 @@ class Turns:
         if not literal and message.strip().lower() in ("/status", "/help", "/new"):
             self._house.clock.after(0, lambda: self._command(session, entry))
         elif active is None:
-            self._house.line(session, session.hear(message, idempotency_key))
             self._begin(session, entry, asker)
         elif mode == "interrupt":
             active.abort("aborted")
-            self._house.line(session, session.hear(message, idempotency_key))
             self._begin(session, entry, asker)
             answer["interruptedActiveRun"] = True
         elif mode == "steer" and active.streaming:
@@ -163,8 +164,10 @@ class Turns:
         if not same and self._house.settings.protocol > 3:
             raise invalid(CONFLICT, reason="chat-request-conflict")
         status = STATUSES.get(known.entry.state, "ok")
+        if status == "error":
+            raise Refused("UNAVAILABLE", AGAIN.format(known.entry.error))
         answer = {"runId": known.entry.run_id, "status": status}
-        return {**answer, "summary": known.entry.state} if status in ("timeout", "error") else answer
+        return {**answer, "summary": known.entry.state} if status == "timeout" else answer
 
     def _command(self, session: Session, entry: Entry) -> None:
         word = entry.message.strip().lower()
@@ -233,7 +236,6 @@ class Turns:
         entry = self._entry(key, "queued", str(uuid.uuid4()), message, sent_key)
         for each in together:
             each.entry.into = entry.run_id
-        self._house.line(session, session.hear(message, sent_key))
         self._begin(session, entry, first.asker)
 
     def _entry(self, key: str, source: str, run_id: str, message: str, sent_key: str | None = None) -> Entry:
