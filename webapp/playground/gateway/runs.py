@@ -116,9 +116,8 @@ class Run:
     def _play(self) -> Steps:
         plan = plans.read(self.entry.message, self._house.settings.habits)
         yield self._house.settings.prepare
-        if (
-            not self.entry.begun and self.entry.source != "followup"
-        ):  # not before: a run that is stopped sooner leaves no line
+        # Not before: a run that is stopped sooner leaves no line.
+        if not self.entry.begun and self.entry.source != "followup":
             self._house.line(self.session, self.session.hear(self.entry.message, self.entry.idempotency_key))
         self.entry.begun = True
         self.voice.begin()
