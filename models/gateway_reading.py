@@ -44,8 +44,8 @@ def by_name(session: Session) -> Sequence[Row[Any]]:
     return session.execute(gateways().order_by(func.lower(Gateway.name), Gateway.id)).all()
 
 
-def worst(session: Session) -> list[Row[Any]]:
-    """What the header needs of each: id, name, state, problem and whether it drains."""
+def worst(session: Session, owner_id: int | None = None) -> list[Row[Any]]:
+    """What the header needs of each; with `owner_id` only of those behind which agents of this person live."""
     shown = (
         Gateway.id,
         Gateway.name,
@@ -55,7 +55,11 @@ def worst(session: Session) -> list[Row[Any]]:
         Gateway.draining,
         Gateway.open_runs,
     )
-    return list(session.execute(select(*shown).where(Gateway.removed_at.is_(None)).order_by(Gateway.id)))
+    query = select(*shown).where(Gateway.removed_at.is_(None)).order_by(Gateway.id)
+    if owner_id is not None:
+        homes = select(Agent.gateway_id).where(Agent.owner_id == owner_id, Agent.removed_at.is_(None))
+        query = query.where(Gateway.id.in_(homes))
+    return list(session.execute(query))
 
 
 def timeline(gateway_id: int) -> Select[*tuple[Any, ...]]:

@@ -64,7 +64,7 @@ function apply({ html, answer, refresh: event }, ask) {
 // What differs by reader comes as a nudge to look again: the navigation, or the page when it asked for such events.
 function nudge(event) {
   const asked = document.querySelector('meta[name="refresh-on"]')?.content.split(" ") ?? []
-  if (["topics", "approvals", "rights", "look_again"].includes(event)) soon("shell", renewShell)
+  if (["topics", "approvals", "rights", "gateways", "tray", "look_again"].includes(event)) soon("shell", renewShell)
   if (asked.includes(event) || event === "look_again") soon("page", renew)
 }
 
@@ -83,7 +83,7 @@ async function renewShell() {
   if (!response?.ok || response.redirected) return
   const page = new DOMParser().parseFromString(await response.text(), "text/html")
   countInTitle(page.getElementById("shell-approvals")?.dataset.count ?? "0")
-  for (const id of ["shell-nav", "shell-bottom", "shell-aside", "shell-approvals"]) {
+  for (const id of ["shell-nav", "shell-bottom", "shell-aside", "shell-approvals", "shell-gateway"]) {
     const theirs = page.getElementById(id), ours = document.getElementById(id)
     if (theirs && ours && !ours.contains(document.activeElement)) ours.replaceChildren(...theirs.childNodes)
   }

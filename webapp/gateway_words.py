@@ -3,6 +3,7 @@
 The codes are `models.gateway_states.Problem`; what a gateway or its process said itself is in `problem_facts`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -73,6 +74,42 @@ def lamp(row: Any) -> Lamp:
     if row.draining:
         return Lamp("waiting", "Draining", "is draining")
     return Lamp("live", "Live", "is live")
+
+
+class Worst(NamedTuple):
+    """Of several gateways what to show of all: `id` when it is one."""
+
+    id: int | None
+    state: str
+    words: str
+    short: str
+
+
+ORDER = ("trouble", "waiting", "working", "live", "off")
+# The lamp, then words for several and for a phone.
+MANY = {
+    "trouble": ("{n} gateways in trouble", "{n} in trouble"),
+    "waiting": ("{n} gateways are not ready", "{n} not ready"),
+    "working": ("{n} gateways are starting", "{n} starting"),
+}
+
+
+def worst(rows: Sequence[Any]) -> Worst | None:
+    """The worst of these gateways in a few words; None without any."""
+    if not rows:
+        return None
+    lamps = [(lamp(row), row) for row in rows]
+    state = min((one.state for one, _ in lamps), key=ORDER.index)
+    same = [(one, row) for one, row in lamps if one.state == state]
+    n, (one, row) = len(same), same[0]
+    if state in MANY:
+        many, short = (text.format(n=n) for text in MANY[state])
+        return Worst(row.id, state, f"{row.name} {one.said}", short) if n == 1 else Worst(None, state, many, short)
+    if len(rows) == 1:
+        return Worst(row.id, state, f"{row.name} {one.said}", one.word)
+    if state == "off":
+        return Worst(None, state, "All gateways are stopped", "All stopped")
+    return Worst(None, state, "All gateways live" if n == len(rows) else f"{n} of {len(rows)} gateways live", "Live")
 
 
 def _stands_still(row: Any) -> bool:

@@ -10,6 +10,8 @@ from webapp.pages import (
     creatives,
     doctor,
     first_run,
+    gateway_forms,
+    gateways,
     now,
     people,
     plugins,
@@ -24,6 +26,7 @@ from webapp.pages import (
     topic,
     topics,
     trace,
+    tray,
 )
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
@@ -43,6 +46,9 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     agents.blueprint,
     supervisor.blueprint,
     creatives.blueprint,
+    gateways.blueprint,
+    gateway_forms.blueprint,
+    tray.blueprint,
     activity.blueprint,
     plugins.blueprint,
     doctor.blueprint,

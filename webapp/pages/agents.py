@@ -3,10 +3,11 @@
 from typing import Any
 
 import flask
+from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import listing, overview
+from models import gateway_reading, listing, overview
 from models.agent import Agent, AgentKind
 from models.base import database_time
 from models.database import transaction
@@ -55,7 +56,7 @@ def index() -> flask.Response:
         address=hub().config.public_url,
         width="table",
         streams=shell.streams(user, "hub"),
-        refresh_on="presence tasks agents rights",
+        refresh_on="presence tasks agents rights gateways",
     )
 
 
@@ -72,8 +73,11 @@ def tab(name: str, label: str, count: int, show: str) -> dict[str, Any]:
 @blueprint.get("/agents/connect")
 @at_least(Role.MEMBER)
 def connect() -> flask.Response:
-    """The two ways to connect one."""
-    return answer("agents/connect.html", address=hub().config.public_url)
+    """The ways to connect one."""
+    with transaction() as session:
+        rows = gateway_reading.by_name(session) if person().is_at_least(Role.OPERATOR) else None
+    gateways = None if rows is None else [{"name": row.name, "id": row.id} for row in rows]
+    return answer("agents/connect.html", address=hub().config.public_url, gateways=gateways)
 
 
 def lead(able: int, all: int) -> str | None:
@@ -100,11 +104,16 @@ def shown(row: Any, user: User, sessions: list[Any]) -> dict[str, Any]:
                 "meta": " · ".join(part for part in (whose(row, user), kind(row)) if part),
             },
             {"lamp": {"state": state["state"], "word": state["word"]}, "meta": state["meta"]},
-            {"html": where(sessions, row.away_since)},
+            behind(row) if row.kind == AgentKind.GATEWAY else {"html": where(sessions, row.away_since)},
             takes(row.routing_expression),
             {"text": work_now(row), "meta": waiting(row)},
         ],
     }
+
+
+def behind(row: Any) -> dict[str, Any]:
+    """Behind which gateway it lives, as a cell."""
+    return {"text": row.gateway_name, "meta": Markup("gateway agent <code>{}</code>").format(row.gateway_agent_id)}
 
 
 def whose(row: Any, user: User) -> str:
@@ -126,8 +135,17 @@ def takes(expression: str | None) -> dict[str, Any]:
 
 def about(row: Any, user: User) -> str:
     """ "Mira’s, connected by plugin." """
-    way = "plugin" if row.kind == AgentKind.PLUGIN else "gateway"
-    return f"{whose(row, user).capitalize() if row.owner_id == user.id else whose(row, user)}, connected by {way}."
+    owner = whose(row, user)
+    way = "connected by plugin" if row.kind == AgentKind.PLUGIN else f"on {row.gateway_name} as {row.gateway_agent_id}"
+    return f"{owner.capitalize() if row.owner_id == user.id else owner}, {way}."
+
+
+def home(row: Any, user: User) -> dict[str, Any] | None:
+    """Its gateway and why it takes no work, if so; None for a plugin's agent."""
+    if row.kind != AgentKind.GATEWAY:
+        return None
+    href = f"/gateways/{row.gateway_id}" if user.is_at_least(Role.OPERATOR) else None
+    return {"name": row.gateway_name, "id": row.gateway_agent_id, "href": href, "why": Agent.why_not(row, False)}
 
 
 def work_now(row: Any) -> str:
@@ -212,11 +230,12 @@ def page(id: int, form: Form, status: int = 200) -> flask.Response:
         state=presence.lamp(row),
         about=about(row, user),
         sessions=sessions,
+        home=home(row, user),
         tasks=[work.shown(row) for row in tasks],
         takes=takes(agent.routing_expression),
         may_change=agent.owner_id == user.id,
         form=form,
         example=EXAMPLE,
         streams=shell.streams(user, "hub"),
-        refresh_on="presence tasks agents rights",
+        refresh_on="presence tasks agents rights gateways",
     )

@@ -10,10 +10,10 @@ import flask
 from flask_login import current_user
 from werkzeug.local import LocalProxy
 
-from models import inbox, overview
+from models import gateway_reading, inbox, overview, tray
 from models.database import transaction
 from models.user import Role, User
-from webapp import avatars
+from webapp import avatars, gateway_words
 from webapp.auth import person
 
 TOPICS = 10
@@ -34,6 +34,7 @@ def around() -> dict[str, Any]:
         "nav": LocalProxy(lambda: _once("nav", lambda: groups(user))),
         "bottom": LocalProxy(lambda: _once("bottom", lambda: shortcuts(user))),
         "approvals": LocalProxy(lambda: approvals(user)),
+        "gateway": LocalProxy(lambda: _once("gateway", lambda: worst_gateway(user))),
         "me": me(user),
         "search": {"action": "/search"},
         "theme": user.theme,
@@ -67,6 +68,7 @@ def groups(user: User) -> list[Item]:
     with transaction() as session:
         topics = session.execute(overview.topics(user.id).limit(TOPICS)).all()
         tasks = overview.open_tasks(session, user.id)
+        left_over = tray.count(session) if user.is_at_least(Role.OPERATOR) else 0
     listed = [topic(row) for row in topics] + [_item("/topics", "All topics", "ellipsis", exact=True)]
     if user.is_at_least(Role.MEMBER):
         listed.append(_item("/topics/new", "New topic", "plus"))
@@ -75,7 +77,7 @@ def groups(user: User) -> list[Item]:
         _item("/", "Now", "house", id="now"),
         _item("/approvals", "Approvals", "stamp", id="approvals", **_yours(user)),
         _item("/tasks", "Tasks", "list-checks", count=tally(tasks), id="tasks"),
-        _item("/tray", "Tray", "inbox", id="tray", may=operator),
+        _item("/tray", "Tray", "inbox", id="tray", may=operator, count=tally(left_over)),
     ]
     running = [
         _item("/agents", "Agents", "bot"),
@@ -123,6 +125,18 @@ def approvals(user: User) -> int:
             return inbox.count(session, user)
 
     return _once("approvals", count)
+
+
+def worst_gateway(user: User) -> Item | None:
+    """The worst gateway as a lamp and words: of all for operators, for others of those their agents live on."""
+    sees_all = user.is_at_least(Role.OPERATOR)
+    with transaction() as session:
+        rows = gateway_reading.worst(session, None if sees_all else user.id)
+    found = gateway_words.worst(rows)
+    if found is None:
+        return None
+    place = "/agents" if not sees_all else "/gateways" if found.id is None else f"/gateways/{found.id}"
+    return {**found._asdict(), "href": place}
 
 
 def _yours(user: User) -> Item:
