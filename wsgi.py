@@ -159,11 +159,12 @@ def work(
         process_id = Process.start(session, database_time(session)).id
     app = create_app(config, url)
     hub: Hub = app.extensions[EXTENSION]
-    timetable = Timetable(config.rules)
+    timetable = Timetable(config.rules, hub.fleet)
     hub.process_id, hub.timetable_runs = process_id, timetable.runs
     hub.holds["timetable"] = timetable.shown
 
     hub.streams.start()
+    hub.fleet.start(process_id)
     hub.sockets.start()
     timetable.start()
     keepers = [gevent.spawn(keep_row, hub)]
@@ -178,6 +179,7 @@ def work(
     finally:
         log.info("stopping")
         timetable.stop()
+        hub.fleet.stop()
         server.stop(goodbye=hub.sockets.close_all)
         hub.sockets.stop()
         hub.streams.stop()

@@ -4,6 +4,7 @@ Interval ticks only, one instance each, late ones run once: APScheduler's own gr
 that came due while the process was busy.
 """
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +17,14 @@ from apscheduler.schedulers.gevent import GeventScheduler
 from jobs.advance_topics import advance_topics
 from jobs.cancel_kept_tasks import cancel_kept_tasks
 from jobs.cancel_stuck_tasks import cancel_stuck_tasks
+from jobs.check_gateways import Fleet, check_gateways
 from jobs.end_grace_windows import end_grace_windows
 from jobs.expire_chat_sessions import expire_chat_sessions
+from jobs.expire_requests import expire_requests
 from jobs.prune import prune
 from jobs.reap_subscriptions import reap_subscriptions
 from jobs.resume_suspended import resume_suspended
+from jobs.sweep_stale_buffers import sweep_stale_buffers
 from jobs.tell_absences import tell_absences
 from models.base import database_time
 from models.database import Rules, transaction
@@ -78,7 +82,17 @@ class Line:
         self.last_seconds = round(time.monotonic() - started, 4)
 
 
-def lines(rules: Rules) -> list[Line]:
+def _with(fleet: Fleet, job: Callable[[datetime, Fleet], int]) -> Job:
+    """The job, with what this process holds."""
+
+    @functools.wraps(job)
+    def run(now: datetime) -> int:
+        return job(now, fleet)
+
+    return run
+
+
+def lines(rules: Rules, fleet: Fleet) -> list[Line]:
     """The timetable. *Every* is an upper bound: a timer set to seconds brings a quicker tick, at least 0.5 s."""
 
     def tick(every: float, serves: float) -> float:
@@ -94,6 +108,9 @@ def lines(rules: Rules) -> list[Line]:
         Line(resume_suspended, 5),
         # A chat may have an idle time of its own, of seconds.
         Line(expire_chat_sessions, tick(4, rules.slot_idle_seconds)),
+        Line(_with(fleet, check_gateways), 30),
+        Line(_with(fleet, sweep_stale_buffers), tick(60, rules.buffer_ttl_seconds)),
+        Line(expire_requests, 2),
         Line(prune, 3600),
     ]
 
@@ -101,10 +118,16 @@ def lines(rules: Rules) -> list[Line]:
 class Timetable:
     """Runs the lines, each in a greenlet of its own."""
 
-    def __init__(self, rules: Rules) -> None:
-        self.lines = lines(rules)
+    def __init__(self, rules: Rules, fleet: Fleet) -> None:
+        """`fleet`: the gateways that this process holds."""
+        self.lines = lines(rules, fleet)
         self._scheduler = GeventScheduler(
-            timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+            timezone="UTC",
+            job_defaults={
+                "coalesce": True,
+                "max_instances": 1,
+                "misfire_grace_time": None,
+            },
         )
 
     def start(self) -> None:

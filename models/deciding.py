@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from models import exec_approvals
 from models.agent import Agent
 from models.errors import NotFound
 from models.markup import inert
@@ -42,6 +43,8 @@ def decide(
     request = seen_by(session, user, id)
     if request.kind != Kind.QUESTION:
         request.decide(session, user, behavior, reason, now)
+        if request.kind == Kind.EXEC and request.gateway_id is not None:
+            exec_approvals.tell(session, request, now)
         return request
     topic = Topic.locked(session, request.topic_id)
     if topic is None:

@@ -10,13 +10,14 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Index, String, Text, or_, select, text, update
+from sqlalchemy import BigInteger, Index, String, Text, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
 from models.errors import Forbidden
+from models.gateway import Gateway
 from models.sealed import Sealed
 from models.user import Role, User
 
@@ -135,6 +136,25 @@ class GatewayRequest(Base):
             found.status, found.claimed_by, found.claimed_at = RequestStatus.CLAIMED, process_id, now
             session.flush()
         return found
+
+    @classmethod
+    def waits(cls, session: Session, gateway_id: int, now: datetime) -> bool:
+        """Whether something is asked of this gateway that nobody has claimed yet."""
+        mine = (cls.gateway_id == gateway_id, cls.status == RequestStatus.PENDING, cls.deadline > now)
+        return session.scalars(select(cls.id).where(*mine).limit(1)).first() is not None
+
+    @classmethod
+    def drafts_wait(cls, session: Session, now: datetime) -> bool:
+        """Whether a draft waits to be tried."""
+        mine = (cls.gateway_id.is_(None), cls.status == RequestStatus.PENDING, cls.deadline > now)
+        return session.scalars(select(cls.id).where(*mine).limit(1)).first() is not None
+
+    @classmethod
+    def of_unheld(cls, session: Session, now: datetime) -> list[int]:
+        """Gateways of which something is asked and that nobody holds."""
+        held = exists().where(Gateway.id == cls.gateway_id, Gateway.held_until > func.clock_timestamp())
+        mine = (cls.gateway_id.is_not(None), cls.status == RequestStatus.PENDING, cls.deadline > now, ~held)
+        return [id for id in session.scalars(select(cls.gateway_id).where(*mine).distinct()) if id is not None]
 
     def done(self, session: Session, answer: dict[str, Any], now: datetime) -> None:
         """Stores the answer and wipes the arguments."""

@@ -41,6 +41,11 @@ class IsARun:
     partial: Any
     tools: Any
 
+    @property
+    def as_sent(self: Any) -> str:
+        """What its agent reads: the person's text unchanged, at most one marked block before it."""
+        return f"{self.preface}{self.content}" if self.preface else str(self.content)
+
     def claim(
         self: Any,
         session: Session,
@@ -52,9 +57,9 @@ class IsARun:
         words: str,
     ) -> None:
         """Takes it for sending. Its run id, a UUID, is what the gateway knows it by: committed before it is sent."""
-        self.status, self.why, self.until, self.suspended_for = TaskStatus.CLAIMED, None, None, None
+        self.status, self.why, self.until, self.suspended_for = (TaskStatus.CLAIMED, None, None, None)
         self.generation = self.run_id = str(uuid.uuid4())
-        self.gateway_id, self.gateway_agent_id, self.session_key = gateway_id, gateway_agent_id, session_key
+        self.gateway_id, self.gateway_agent_id, self.session_key = (gateway_id, gateway_agent_id, session_key)
         self.claimed_epoch, self.claimed_at, self.advance_due_at = epoch, now, None
         self.partial = self.tools = self.sent_at = self.heard_at = None
         self.sends += 1

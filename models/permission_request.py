@@ -274,6 +274,12 @@ class PermissionRequest(LeftOpen, HasDeciders, Base):
         ended = (cls.turn_finished_at.is_not(None), cls.continuation_task_id.is_(None))
         return and_(cls.agent_id == agent_id, *ended, cls.status.in_(DECIDED))
 
+    def end(self, session: Session, status: ApprovalStatus, told: str) -> None:
+        """It is over without a decision made here; under the row's lock."""
+        self.status, self.told = status, told
+        session.flush()
+        self.say_changed(session)
+
     def say_changed(self, session: Session) -> None:
         """Nudges the topic, and all who may decide."""
         broadcast(session, f"topic:{self.topic_id}", "approval", request=self.id)

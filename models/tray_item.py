@@ -66,14 +66,19 @@ class TrayRoute(Base):
     @classmethod
     def remember(cls, session: Session, gateway_id: int, session_key: str, topic_id: int, user_id: int) -> None:
         """From now on; a later choice replaces an earlier one."""
-        new = insert(cls).values(
-            gateway_id=gateway_id, session_key=session_key[:512], topic_id=topic_id, made_by=user_id
-        )
+        key = route_key(session_key)
+        new = insert(cls).values(gateway_id=gateway_id, session_key=key, topic_id=topic_id, made_by=user_id)
         replaced = {"topic_id": topic_id, "made_by": user_id}
         session.execute(new.on_conflict_do_update(index_elements=["gateway_id", "session_key"], set_=replaced))
 
     @classmethod
     def topic_for(cls, session: Session, gateway_id: int, session_key: str) -> int | None:
         """The topic chosen for this key, None when nobody chose."""
-        mine = (cls.gateway_id == gateway_id, cls.session_key == session_key[:512])
+        mine = (cls.gateway_id == gateway_id, cls.session_key == route_key(session_key))
         return session.scalar(select(cls.topic_id).where(*mine))
+
+
+def route_key(session_key: str) -> str:
+    """What a choice is remembered under: each run of a scheduled job has a key of its own, and is the same job."""
+    job, run, _ = session_key.lower().partition(":run:")
+    return (job if run and ":cron:" in job else session_key.lower())[:512]

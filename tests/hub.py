@@ -54,7 +54,8 @@ class RunningHub:
     ) -> None:
         self.stop()
         if error is not None or os.environ.get("KEEP_LOGS"):
-            print(self.log()[-6000:])
+            kept = [line for line in self.log().splitlines() if '"event": "request"' not in line]
+            print("\n".join(kept)[-20000:])
         place = pathlib.Path(self._folder.name) / "database.place"  # where root keeps it
         if place.exists():
             shutil.rmtree(place.read_text())

@@ -83,6 +83,7 @@ FLOORS = (
         "message",
         "one_time_link",
         "permission_request",
+        "proactive_message_buffer",
         "process",
         "processed_run",
         "running_answer",
@@ -101,6 +102,8 @@ FLOORS = (
     {"hands_over"},
     {"hears_runs", "tells_people"},
     {"topic"},
+    {"gateway_work"},
+    {"exec_approvals"},
     {"deciding", "gateway_removal", "tray", "withdrawal"},
     {
         "access",

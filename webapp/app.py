@@ -19,6 +19,7 @@ from webapp.cable.handshake import SOCK_SERVER_OPTIONS
 from webapp.cable.sockets import Sockets
 from webapp.cable.thinking import Thinking
 from webapp.config import Config
+from webapp.gateways.fleet import Fleet
 from webapp.hub import EXTENSION, Hub
 from webapp.streams import Streams
 
@@ -59,6 +60,10 @@ def create_app(config: Config, database_url: str) -> flask.Flask:
     sockets = Sockets(agent_channel.beat, Thinking(streams).beat, presence_seconds=config.rules.heartbeat_seconds)
     hub = app.extensions[EXTENSION] = Hub(config, streams, sockets)
     hub.holds["figures"] = partial(measure.figures, hub)
+    fleet = hub.fleet = Fleet(
+        streams, config.rules, config.gateway_hosts, config.data_dir, leave_processes=config.on_stop == "leave"
+    )
+    hub.holds["gateways"] = fleet.figures
 
     # Its own context processor would look the person up for an error page too, while the database is away.
     auth.login_manager.init_app(app, add_context_processor=False)

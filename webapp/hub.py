@@ -19,6 +19,7 @@ EXTENSION = "switchyard"
 class Hub:
     """One process of this hub. `timetable_runs` and `process_id` are set by the front door when it starts.
 
+    `fleet` is the gateways that this process holds (`webapp.gateways.fleet`), for the front door alone.
     `holds`: by subject, a function that tells what only this process knows, for JSON; the other processes read it on
     this one's row, a few seconds later.
     """
@@ -27,6 +28,7 @@ class Hub:
     streams: Streams
     sockets: Any
     answers: Answers = field(default_factory=Answers)
+    fleet: Any = None
     process_id: int | None = None
     timetable_runs: "Callable[[], bool]" = lambda: False
     holds: "dict[str, Callable[[], Any]]" = field(default_factory=dict)

@@ -17,6 +17,7 @@ from models.task import Task, TaskStatus
 from models.topic import Topic
 from models.user import User
 from tests.cast import Cast
+from tests.fleet import NoGateways
 from tests.races import at_once
 from tests.seats import Seats
 
@@ -83,5 +84,5 @@ def test_work_that_ended_without_an_answer_lets_its_chat_rest(ids: dict[str, int
 
 
 def test_the_sweep_is_quick_enough_for_chats_with_an_idle_time_of_seconds() -> None:
-    [line] = [line for line in lines(Rules()) if line.name == "expire_chat_sessions"]
+    [line] = [line for line in lines(Rules(), NoGateways()) if line.name == "expire_chat_sessions"]
     assert line.every_seconds <= 5

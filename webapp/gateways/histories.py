@@ -60,4 +60,5 @@ def _said(line: dict[str, Any]) -> Said | None:
         idempotency_key=key.removesuffix(OURS) if key else None,
         id=text_or_none(about.get("id")),
         run_id=text_or_none(about.get("runId")),
+        tool=text_or_none(mapping(line.get("provenance")).get("sourceTool")),
     )

@@ -133,7 +133,10 @@ class ApprovalEvent:
 
 @dataclass(frozen=True)
 class Said:
-    """A line of a session's history. `idempotency_key` is ours again, None before protocol 4; `id` tells doubles."""
+    """A line of a session's history. `idempotency_key` is ours again, None before protocol 4; `id` tells doubles.
+
+    `tool` is what of the gateway itself wrote it: the prompt of a job (`cron`) comes as an assistant's line.
+    """
 
     role: str
     text: str
@@ -141,6 +144,7 @@ class Said:
     idempotency_key: str | None = None
     id: str | None = None
     run_id: str | None = None
+    tool: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,122 @@
+"""A real hub and a gateway of the playground: asked, heard, stopped, cut, crashed; compared with the ledger."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.conditions import until
+from tests.harbor import Harbor
+from tests.hub import RunningHub
+from tests.journeys.conftest import Alice
+
+
+@pytest.fixture(scope="module")
+def harbor(hub: RunningHub, alice: Alice) -> Iterator[Harbor]:
+    """Harbor, connected."""
+    joined = Harbor.join(hub, alice.id, alice.token)
+    joined.wait_running()
+    yield joined
+    joined.gateway.crash()
+
+
+def test_a_question_is_streamed_and_answered_once(harbor: Harbor) -> None:
+    topic = harbor.topic()
+    task = harbor.ask(topic, "Where are we? [[mock chunks=8 delay=150]]")
+    until(lambda: harbor.task(task)["partial"], "the text so far")
+    done = harbor.wait(task, "done")
+    [entry] = [run for run in harbor.gateway.ledger.runs if run.idempotency_key == done["run_id"]]
+    assert harbor.texts(topic)[1:] == [entry.text]
+    [_, answer] = harbor.said(topic)
+    assert (answer.source, answer.run_id, answer.gateway_id) == ("reply", done["run_id"], harbor.id)
+
+
+def test_two_questions_get_two_answers_in_order(harbor: Harbor) -> None:
+    topic = harbor.topic()
+    first = harbor.ask(topic, "one [[mock chunks=4 delay=100]]")
+    second = harbor.ask(topic, "two")
+    assert harbor.task(second)["status"] == "queued"
+    harbor.wait(second, "done")
+    assert harbor.task(first)["status"] == "done"
+    said = harbor.texts(topic)
+    assert said[2].startswith("You said: one") and said[3].startswith("You said: two") and len(said) == 4
+
+
+def test_stop_reaches_the_gateway_and_what_was_said_is_kept(harbor: Harbor) -> None:
+    topic = harbor.topic()
+    task = harbor.ask(topic, "a long story [[mock words=200 chunks=200 delay=60]]")
+    until(lambda: harbor.task(task)["partial"], "the text so far")
+    harbor.call("POST", f"/tasks/{task}/cancel")
+    run_id = harbor.task(task)["run_id"]
+    until(lambda: harbor.gateway.ledger.run(run_id).state == "aborted", "the gateway to stop")
+    until(lambda: len(harbor.said(topic)) == 2, "the part that was said")
+    part = harbor.said(topic)[1]
+    assert part.cut == "Cancelled by Alice." and part.text.strip() == harbor.gateway.ledger.run(run_id).text.strip()
+
+
+def test_a_failed_run_says_what_the_gateway_said(harbor: Harbor) -> None:
+    topic = harbor.topic()
+    task = harbor.ask(topic, "[[mock error=400]]")
+    failed = harbor.wait(task, "failed")
+    assert failed["why"] == harbor.gateway.ledger.run(failed["run_id"]).error
+    assert len([m for m in harbor.said(topic) if m.source == "notice"]) <= 1
+
+
+def test_a_job_and_an_injection_speak_into_their_topic_once(harbor: Harbor) -> None:
+    topic = harbor.topic()
+    key = harbor.key(harbor.wait(harbor.ask(topic, "hello"), "done")["id"])
+    harbor.gateway.fire_job(key, "Time to look out")
+    until(lambda: len(harbor.said(topic)) == 3, "the job's words")
+    harbor.gateway.inject(key, "Land ahead", "lookout")
+    until(lambda: len(harbor.said(topic)) == 4, "the injected words")
+    job, injected = harbor.said(topic)[2:]
+    assert (job.source, job.origin, job.agent_id) == ("proactive", "job", harbor.agent_id)
+    assert (injected.origin, injected.text) == ("inject", "[lookout]\n\nLand ahead")
+
+
+def test_what_fits_no_topic_goes_to_the_tray(harbor: Harbor) -> None:
+    before = harbor.tray()
+    harbor.gateway.inject("agent:main:somewhere-else", "Who goes there?")
+    until(lambda: len(harbor.tray()) == len(before) + 1, "the tray")
+    assert harbor.tray()[-1].text == "Who goes there?" and harbor.tray()[-1].source == "inject"
+
+
+def test_a_cut_socket_loses_nothing(harbor: Harbor) -> None:
+    topic = harbor.topic()
+    task = harbor.ask(topic, "cut me [[mock chunks=20 delay=120]]")
+    until(lambda: harbor.task(task)["partial"], "the text so far")
+    harbor.gateway.cut()
+    done = harbor.wait(task, "done")
+    assert harbor.texts(topic)[1:] == [harbor.gateway.ledger.run(done["run_id"]).text]
+
+
+def test_what_was_said_while_nobody_listened_is_delivered_once(harbor: Harbor) -> None:
+    topic = harbor.topic()
+    key = harbor.key(harbor.wait(harbor.ask(topic, "hello"), "done")["id"])
+    harbor.gateway.faults.refuse = 503
+    harbor.gateway.cut()
+    until(lambda: not harbor.gateway.connections, "nobody to be there")
+    harbor.gateway.inject(key, "said into the void")
+    harbor.gateway.faults.refuse = None
+    until(lambda: "said into the void" in harbor.texts(topic), "what was missed", 20)
+    harbor.gateway.cut()
+    harbor.wait(harbor.ask(topic, "and now?"), "done")
+    assert harbor.texts(topic).count("said into the void") == 1
+
+
+def test_a_crash_with_a_run_in_flight_is_answered_once(harbor: Harbor) -> None:
+    topic = harbor.topic()
+    task = harbor.ask(topic, "survive [[mock chunks=10 delay=200]]")
+    until(lambda: harbor.task(task)["partial"], "the text so far")
+    harbor.gateway.crash()
+    harbor.gateway.start()
+    done = harbor.wait(task, "done", 40)
+    assert harbor.texts(topic)[1:] == [harbor.gateway.ledger.run(done["run_id"]).text]
+
+
+def test_a_restart_with_a_run_in_flight_is_answered_once(harbor: Harbor) -> None:
+    topic = harbor.topic()
+    task = harbor.ask(topic, "survive [[mock chunks=10 delay=200]]")
+    until(lambda: harbor.task(task)["partial"], "the text so far")
+    harbor.gateway.restart(0.3)
+    done = harbor.wait(task, "done", 40)
+    assert harbor.texts(topic)[1:] == [harbor.gateway.ledger.run(done["run_id"]).text]

@@ -1,0 +1,147 @@
+"""All that works on one held line: one inbox, one speaker, a courier for each gateway; and the requests put to them."""
+
+from collections.abc import Callable
+
+import gevent
+import structlog
+
+from models.database import repeated, transaction
+from models.errors import DatabaseAway
+from models.gateway import Gateway
+from models.gateway_request import GatewayRequest
+from webapp.gateways.asking import Asking
+from webapp.gateways.catching_up import catch_up
+from webapp.gateways.consent import Approvals
+from webapp.gateways.courier import Courier
+from webapp.gateways.inbox import Inbox
+from webapp.gateways.line import Line, NotHeld
+from webapp.gateways.listing import listed, store_agents
+from webapp.gateways.refusals import ConnectionLost
+from webapp.gateways.speaking import Speaking
+from webapp.gateways.storing import Storing
+from webapp.streams import Streams
+
+log = structlog.get_logger("gateways")
+
+LIST_SECONDS = 10.0
+
+
+class Crew:
+    """Greenlets that wait on the gateway, so that its supervisor need not."""
+
+    def __init__(self, line: Line, streams: Streams, asking: Asking) -> None:
+        self.line, self.asking = line, asking
+        self.speaking = Speaking(line, streams)
+        self.approvals = Approvals(line)
+        self.storing = Storing(line, self.speaking)
+        self.inbox = Inbox(line, self.speaking, self.storing, self.approvals)
+        self.couriers: dict[int, Courier] = {}
+        self._busy: dict[str, gevent.Greenlet] = {}
+        self._again: set[str] = set()
+        self._requests: dict[int, gevent.Greenlet] = {}
+        line.nudge = self._work_all
+
+    def start(self) -> None:
+        """Begins to hear."""
+        self.speaking.start()
+        self.inbox.start()
+
+    def stop(self) -> None:
+        """Ends all of it; rows and the gateway's history say the rest to whoever comes next."""
+        for courier in self.couriers.values():
+            courier.stop()
+        for greenlet in [*self._busy.values(), *self._requests.values()]:
+            greenlet.kill(block=False)
+        self.inbox.stop()
+        self.speaking.stop()
+
+    # -- from the supervisors ----------------------------------------------------------------------------------
+
+    def greeted(self, gateway_id: int, name: str) -> None:
+        """A connection is there: what was said and asked meanwhile is caught up with, then work goes out."""
+        self.couriers[gateway_id] = Courier(self.line, gateway_id, name, self.speaking, self.inbox)
+        self._once(f"greets {gateway_id}", lambda: self._settle_in(gateway_id))
+
+    def left(self, gateway_id: int) -> None:
+        """Its connection is gone."""
+        courier = self.couriers.pop(gateway_id, None)
+        if courier is not None:
+            courier.stop()
+        if self.line.connection is not None and not self.line.connection.is_open:
+            self.line.connection = None
+
+    def work(self, gateway_id: int) -> None:
+        """Work may go out, and requests may wait."""
+        courier = self.couriers.get(gateway_id)
+        if courier is not None and f"greets {gateway_id}" not in self._busy:
+            self._once(f"courier {gateway_id}", courier.run)
+        self._once(f"requests {gateway_id}", lambda: self.answer_requests(gateway_id))
+
+    def missed(self) -> None:
+        """The gateway left out frames: what they said is in its histories."""
+        for gateway_id in list(self.couriers):
+            self._once(f"greets {gateway_id}", lambda id=gateway_id: self._look_again(id))  # type: ignore[misc]
+
+    def answer_requests(self, gateway_id: int) -> None:
+        """Claims what is asked and carries each out in a greenlet of its own: a stop waits behind nothing."""
+        self._requests = {id: one for id, one in self._requests.items() if not one.dead}
+        while (asked := self.asking.claim(gateway_id)) is not None:
+            self._requests[asked.id] = self._spawn(asked)
+
+    def _spawn(self, asked: GatewayRequest) -> gevent.Greenlet:
+        greenlet = gevent.spawn(self.asking.carry_out, asked, self.line)
+        greenlet.name = f"request {asked.id} {asked.verb}"
+        return greenlet
+
+    @repeated
+    def write_figures(self, gateway_id: int, latency_ms: float | None) -> None:
+        """How it stands, into its row; nobody is told, as pages look by themselves."""
+        open_runs, size = self.inbox.open_runs, self.inbox.buffered_bytes
+        with transaction() as session:
+            row = session.get(Gateway, gateway_id)
+            if row is not None and row.hold_epoch == self.line.epochs.get(gateway_id):
+                row.latency_ms = latency_ms if latency_ms is not None else row.latency_ms
+                row.open_runs, row.buffered_bytes = open_runs, size
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _settle_in(self, gateway_id: int) -> None:
+        self.approvals.list_all()
+        self._look_again(gateway_id)
+        if self.line.connection is not None:
+            agents = listed(self.line.connection, LIST_SECONDS)
+            if agents is not None:
+                store_agents(gateway_id, agents)
+
+    def _look_again(self, gateway_id: int) -> None:
+        courier = self.couriers.get(gateway_id)
+        if courier is not None:
+            courier.after_connect()
+            courier.run()
+        catch_up(self.line, self.speaking, self.storing)
+
+    def _work_all(self) -> None:
+        for gateway_id in list(self.couriers):
+            self.work(gateway_id)
+
+    def _once(self, name: str, step: Callable[[], None]) -> None:
+        """In a greenlet of its own, one at a time under a name; asked for meanwhile, it is done once more after it."""
+        if name in self._busy and not self._busy[name].dead:
+            self._again.add(name)
+            return
+        self._busy[name] = gevent.spawn(self._guarded, name, step)
+        self._busy[name].name = f"{name} {self.line.address}"
+
+    def _guarded(self, name: str, step: Callable[[], None]) -> None:
+        try:
+            while True:
+                self._again.discard(name)
+                step()
+                if name not in self._again:
+                    return
+        except (ConnectionLost, DatabaseAway, NotHeld) as error:
+            log.info("gateway_work_put_off", what=name, why=type(error).__name__)
+        except Exception:
+            log.exception("gateway_work_failed", what=name)
+        finally:
+            self._busy.pop(name, None)
