@@ -80,9 +80,9 @@ def drain(session: Session, slot_id: int, now: datetime) -> None:
 
 
 def put_back(session: Session, slot_id: int, now: datetime) -> None:
-    """In service again, after a drain. Raises NotFound."""
+    """In service again, after a drain, or made anew by the gateway. Raises NotFound."""
     pool, slot, _ = _locked(session, slot_id)
-    slot.draining = slot.leaving = False
+    slot.draining, slot.leaving, slot.missing_since = False, False, None
     session.flush()
     _settle(session, pool, now)
 

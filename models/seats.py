@@ -55,6 +55,7 @@ def all_chats() -> Select[*tuple[Any, ...]]:
         ChatSession.working_directory,
         ChatSession.workspace_agent,
         Agent.handle.label("agent_short"),
+        User.name.label("person"),
         Gateway.name.label("gateway_name"),
         ChatSlot.name.label("slot_name"),
         ChatSlot.position.label("slot_number"),
@@ -65,6 +66,7 @@ def all_chats() -> Select[*tuple[Any, ...]]:
         .select_from(ChatSession)
         .join(Topic, Topic.id == ChatSession.topic_id)
         .join(Agent, Agent.id == ChatSession.agent_id)
+        .join(User, User.id == ChatSession.user_id)
         .join(Gateway, Gateway.id == ChatSession.gateway_id)
         .outerjoin(ChatSlot, ChatSlot.id == ChatSession.slot_id)
     )

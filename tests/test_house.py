@@ -123,6 +123,7 @@ FLOORS = (
         "quota",
         "reading",
         "registration",
+        "seat_use",
         "seats",
         "under_way",
         "search",

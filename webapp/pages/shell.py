@@ -10,7 +10,7 @@ import flask
 from flask_login import current_user
 from werkzeug.local import LocalProxy
 
-from models import gateway_reading, inbox, overview, tray
+from models import gateway_reading, inbox, overview, seats, tray
 from models.database import transaction
 from models.user import Role, User
 from webapp import avatars, gateway_words
@@ -35,6 +35,7 @@ def around() -> dict[str, Any]:
         "bottom": LocalProxy(lambda: _once("bottom", lambda: shortcuts(user))),
         "approvals": LocalProxy(lambda: approvals(user)),
         "gateway": LocalProxy(lambda: _once("gateway", lambda: worst_gateway(user))),
+        "seats": LocalProxy(lambda: _once("seats", seats_taken)),
         "me": me(user),
         "search": {"action": "/search"},
         "theme": user.theme,
@@ -83,7 +84,7 @@ def groups(user: User) -> list[Item]:
         _item("/agents", "Agents", "bot"),
         _item("/gateways", "Gateways", "router", may=operator),
         _item("/supervisor", "Supervisor", "activity", may=operator),
-        _item("/slots", "Slots", "armchair", may=operator),
+        _item("/slots", "Slots", "armchair"),
         _item("/chats", "Chats", "messages-square"),
         _item("/plugins", "Plugins", "plug"),
     ]
@@ -137,6 +138,13 @@ def worst_gateway(user: User) -> Item | None:
         return None
     place = "/agents" if not sees_all else "/gateways" if found.id is None else f"/gateways/{found.id}"
     return {**found._asdict(), "href": place}
+
+
+def seats_taken() -> Item | None:
+    """How many seats are taken, None when there are none at all."""
+    with transaction() as session:
+        taken, total = seats.taken(session)
+    return {"taken": taken, "total": total} if total else None
 
 
 def _yours(user: User) -> Item:
