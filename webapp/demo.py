@@ -1,6 +1,7 @@
-"""`switchyard demo`: a hub with people, conversations and two playground agents, ready to click, ended by one Ctrl-C.
+"""`switchyard demo`: a hub with people, conversations, two playground agents and a playground gateway, ready to click.
 
-A process of its own: it fills an empty database, then runs the hub and the agents as its children.
+A process of its own: it fills an empty database, then runs the hub, the agents and the gateway as its children, and one
+Ctrl-C ends them all.
 """
 
 import logging
@@ -31,6 +32,7 @@ from models.user import User
 from webapp import logs
 from webapp.config import Config, ConfigError
 from webapp.demo_conversations import AGENTS, CONVERSATIONS, PEOPLE, Conversation, Line
+from webapp.demo_gateway import DemoGateway
 from webapp.embedded import Embedded, EmbeddedError
 
 
@@ -43,8 +45,14 @@ def run(config: Config) -> int:
         schema.upgrade(database.engine())
         said = fill(secrets.token_urlsafe(9))
         token = demo_token()
-        database.dispose()
-        return _run_children(config, said, token)
+        gateway = DemoGateway.begin(os.environ)
+        try:
+            with database.transaction() as session:
+                gateway.introduce(session, _owner(session), config.gateway_hosts)
+            database.dispose()
+            return _run_children(config, said, token)
+        finally:
+            gateway.end()
     finally:
         if embedded:
             embedded.stop()
@@ -76,13 +84,18 @@ def demo_token() -> str:
     """A fresh token for the demo's agents; those of earlier runs end."""
     with database.transaction() as session:
         now = database_time(session)
-        owner = User.by_email(session, PEOPLE[0][0])
-        if owner is None:
-            raise SystemExit("The accounts of this hub are no demo's. Give the demo a SWITCHYARD_DATA_DIR of its own.")
+        owner = _owner(session)
         for old in AccessToken.of(session, owner):
             if old.label == "Demo agents":
                 old.revoke(now)
         return AccessToken.create(session, owner, "Demo agents", now)[1]
+
+
+def _owner(session: Session) -> User:
+    owner = User.by_email(session, PEOPLE[0][0])
+    if owner is None:
+        raise SystemExit("The accounts of this hub are no demo's. Give the demo a SWITCHYARD_DATA_DIR of its own.")
+    return owner
 
 
 def _creatives(session: Session, people: Mapping[str, User]) -> dict[str | None, Creative]:
