@@ -49,6 +49,7 @@ class Database:
     """What `connect` set up for this process."""
 
     engine: Engine | None = None
+    alone: Engine | None = None  # the same connections, each statement by itself; made once, as making it costs 0.3 ms
     rules: Rules = Rules()
     deadline: Callable[[], AbstractContextManager[Any]] = nullcontext
     repeats: int = 0
@@ -79,6 +80,7 @@ def connect(
     )
     event.listen(Database.engine, "checkin", _note_idle)
     event.listen(Database.engine, "checkout", _ping_when_idle)
+    Database.alone = Database.engine.execution_options(isolation_level="AUTOCOMMIT")
     Database.rules = rules or Rules()
     Database.deadline = staticmethod(deadline)
     return Database.engine
@@ -103,7 +105,7 @@ def dispose() -> None:
     """Closes the pool."""
     if Database.engine is not None:
         Database.engine.dispose()
-        Database.engine = None
+        Database.engine = Database.alone = None
 
 
 def engine() -> Engine:
@@ -131,8 +133,7 @@ def reading() -> Iterator[Session]:
 
     No less consistent than a transaction at our isolation level (read committed), and nothing is locked.
     """
-    alone = engine().execution_options(isolation_level="AUTOCOMMIT")
-    with _watched(), Session(alone, expire_on_commit=False) as session:
+    with _watched(), Session(Database.alone or engine(), expire_on_commit=False) as session:
         yield session
 
 
