@@ -15,10 +15,11 @@ from typing import Any, Protocol
 import gevent
 import msgspec
 import structlog
+from sqlalchemy import select
 
 from models import local_process
 from models.base import database_time
-from models.database import repeated, transaction
+from models.database import reading, repeated, transaction
 from models.gateway import Gateway
 from models.gateway_states import Problem
 from webapp.gateways.local import HEALTH_SECONDS, RESTART_SECONDS, Connected, LocalGateway, Pace, Proof, Trouble
@@ -56,7 +57,9 @@ class Remembered:
     def of(cls, gateway: Gateway, data_dir: Path) -> "Remembered":
         """From the row; the process only if it ran on this machine."""
         env: dict[str, str] = msgspec.json.decode(gateway.env) if gateway.env else {}
-        launch = Launch(list(gateway.command or []), gateway.port or 0, gateway.token, env, data_dir, gateway.id)
+        # An opened secret does not show itself; the process and the wire need its plain text.
+        token = None if gateway.token is None else str(gateway.token)
+        launch = Launch(list(gateway.command or []), gateway.port or 0, token, env, data_dir, gateway.id)
         known = gateway.pid is not None and gateway.pid_started is not None and gateway.pid_host == host()
         process = Identity(gateway.pid or 0, gateway.pid_started or 0.0) if known else None
         return cls(gateway.name, gateway.url, gateway.dialect, launch, process)
@@ -90,11 +93,14 @@ class ProcessKeeper:
     # -- for the supervisor ------------------------------------------------------------------------------------
 
     def up(self, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Finds or starts the process and waits until it is ready. Raises Trouble; `cancelled` ends the waiting."""
+        """Finds or starts the process and waits until it is ready. Raises Trouble.
+
+        Raises CalledOff when `cancelled` says so, or when the row says that it is wanted no more, or a restart is.
+        """
         self._end_watch()
         local, remembered = self._prepared()
         try:
-            local.up(remembered.process, cancelled)
+            local.up(remembered.process, lambda: cancelled() or self._is_called_off())
         except Trouble as trouble:
             self._port_held(trouble.facts.get("port_holder"))
             raise
@@ -151,6 +157,12 @@ class ProcessKeeper:
         local = self._local
         local.name, local.launch, local.proof = remembered.name, remembered.launch, prove
         return local, remembered
+
+    def _is_called_off(self) -> bool:
+        with reading() as session:
+            asked = select(Gateway.wanted, Gateway.removed_at, Gateway.restart_wanted_at).where(Gateway.id == self.id)
+            row = session.execute(asked).one()
+        return not row.wanted or row.removed_at is not None or row.restart_wanted_at is not None
 
     def _watched(self, local: LocalGateway, connection: Closable) -> None:
         why = local.watch(connection, lambda: connection.is_open, self._health_seconds)

@@ -42,6 +42,10 @@ class Trouble(Exception):
         self.problem, self.words, self.facts, self.waits = problem, words, facts or {}, waits
 
 
+class CalledOff(Exception):
+    """Somebody wants something else by now: the coming up was given up, and nothing is wrong."""
+
+
 class NotYet(Exception):
     """Whoever listens speaks as a gateway that is still starting."""
 
@@ -99,7 +103,7 @@ class LocalGateway:
     # -- coming up ---------------------------------------------------------------------------------------------
 
     def up(self, remembered: Identity | None = None, cancelled: Callable[[], bool] = lambda: False) -> LocalProcess:
-        """A living process that is ready, or at least answers. Raises Trouble.
+        """A living process that is ready, or at least answers. Raises Trouble, CalledOff.
 
         `remembered` is what the row says of an earlier life, before this hub was started. `cancelled` ends the waiting.
         """
@@ -140,7 +144,7 @@ class LocalGateway:
         if (left := self._quiet_until - self._pace.clock()) > 0:
             self._pace.sleep(left)
         if cancelled():
-            raise Trouble(Problem.NOT_READY, f"{self.name} was stopped before it was started.")
+            raise CalledOff
         self._quiet_until = self._pace.clock() + COOL_DOWN_SECONDS
         try:
             self._begin(self.launch.started(), adopted=False)
@@ -159,7 +163,7 @@ class LocalGateway:
                 except NotYet:
                     why = "it does not get ready"
                 if cancelled():
-                    break
+                    raise CalledOff
                 self._pace.sleep(POLL_SECONDS)
             if why is None:
                 self._begin(LocalProcess(Identity(found.pid, found.started)), adopted=True)
@@ -188,7 +192,7 @@ class LocalGateway:
                 self.holder = None
                 return process
             if cancelled():
-                break
+                raise CalledOff
             if poll + 1 < POLLS:
                 self._pace.sleep(POLL_SECONDS)
         self.failed()
