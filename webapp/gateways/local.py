@@ -119,9 +119,15 @@ class LocalGateway:
         return self._ready(cancelled)
 
     def remember(self, identity: Identity | None) -> None:
-        """Takes over the process that an earlier hub started or adopted, if it still lives and none is kept."""
-        if self.process is None and identity is not None and identity.process() is not None:
+        """Takes over the process that an earlier hub started or adopted; one that has ended meanwhile is told of."""
+        if self.process is not None or identity is None:
+            return
+        if identity.process() is not None:
             self._begin(LocalProcess(identity), adopted=True)
+            return
+        LocalProcess(identity).end(ours=self.launch.made)
+        if self._listener is not None:
+            self._listener.gone(Exit(), f"{self.name} ended while this hub did not look after it.")
 
     def connected(self) -> None:
         """It was connected to: it is well."""

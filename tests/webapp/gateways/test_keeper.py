@@ -111,6 +111,19 @@ def test_a_hub_that_was_killed_finds_its_child_again(office: Callable[..., Offic
     assert not first.process.alive() and here.row().pid is None
 
 
+def test_one_that_ended_while_no_hub_looked_is_told_of_and_started_again(office: Callable[..., Office]) -> None:
+    here = office("ready")
+    first = here.keeper()
+    first.up()
+    assert first.process is not None
+    os.kill(first.process.pid, signal.SIGKILL)
+    assert first.process.wait(10)
+    second = here.keeper()
+    second.up()
+    assert here.told() == ["process", "exit", "process"]
+    assert "did not look after it" in here.row().last_exit["reason"]
+
+
 def test_a_hub_that_stops_may_leave_it_running(office: Callable[..., Office]) -> None:
     here = office("ready")
     keeper = here.keeper()
