@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from models.addressing import session_key
@@ -17,6 +17,7 @@ from models.creative import Creative
 from models.gateway import Gateway
 from models.gateway_states import GatewayState, Happening
 from models.hub_identity import HubIdentity
+from models.process import SEEN_WITHIN, Process, host
 from models.session_key import SessionKey
 from models.task import Task, TaskStatus
 from models.task_status import RUNNING
@@ -213,13 +214,20 @@ def take_over(session: Session, gateway: Gateway, now: datetime) -> None:
 
 
 def to_take(session: Session) -> dict[str, list[int]]:
-    """Wanted gateways that nobody holds, by address; none whose address somebody else holds: one socket an address."""
+    """Wanted gateways that nobody holds, by address; none whose address somebody else holds: one socket an address.
+
+    One whose process still runs is taken too when it is wanted no more, to be ended; and none whose process runs on
+    another machine of this hub.
+    """
     free = or_(Gateway.held_until.is_(None), Gateway.held_until <= func.clock_timestamp())
     other = aliased(Gateway)
     taken = exists().where(
         other.address == Gateway.address, other.removed_at.is_(None), other.held_until > func.clock_timestamp()
     )
-    query = select(Gateway.address, Gateway.id).where(Gateway.wanted, Gateway.removed_at.is_(None), free, ~taken)
+    there = exists().where(Process.host == Gateway.pid_host, Process.seen_at > func.clock_timestamp() - SEEN_WITHIN)
+    here = or_(Gateway.pid_host.is_(None), Gateway.pid_host == host(), ~there)
+    due = or_(Gateway.wanted, and_(Gateway.managed, Gateway.pid.is_not(None)))
+    query = select(Gateway.address, Gateway.id).where(due, Gateway.removed_at.is_(None), free, here, ~taken)
     found: dict[str, list[int]] = {}
     for address, id in session.execute(query.order_by(Gateway.id)):
         found.setdefault(address, []).append(id)

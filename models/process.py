@@ -15,6 +15,11 @@ from models.base import Base, Born, Id, Time
 SEEN_WITHIN = timedelta(seconds=20)
 
 
+def host() -> str:
+    """This machine's name, as it is stored."""
+    return socket.gethostname()[:255]
+
+
 class Process(Base):
     """A web process. Subscriptions name the process whose socket they are.
 
@@ -33,7 +38,7 @@ class Process(Base):
     @classmethod
     def start(cls, session: Session, now: datetime) -> "Process":
         """This process, as a new row."""
-        process = cls(host=socket.gethostname()[:255], pid=os.getpid(), seen_at=now)
+        process = cls(host=host(), pid=os.getpid(), seen_at=now)
         session.add(process)
         session.flush()
         return process

@@ -1,6 +1,6 @@
 """Three gateways at once, killed at random, under a hub that is killed twice: at the end all run, one process each.
 
-FALLS=10 makes it ten minutes: from the fourth round on each waits for a stable minute, after which a kill is a first one.
+FALLS=10 makes it ten minutes: from the fourth round on each waits for a stable minute, so that a kill is a first one.
 """
 
 import os

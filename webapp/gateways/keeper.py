@@ -6,7 +6,6 @@
 Each verb is short of transactions: none waits on a process. A keeper whose lease is over writes nothing.
 """
 
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from models.base import database_time
 from models.database import reading, repeated, transaction
 from models.gateway import Gateway
 from models.gateway_states import Problem
+from models.process import host
 from webapp.gateways.local import HEALTH_SECONDS, RESTART_SECONDS, Connected, LocalGateway, Pace, Proof, Trouble
 from webapp.gateways.process import Exit, Identity, LocalProcess
 from webapp.gateways.proof import proof
@@ -207,8 +207,3 @@ class ProcessKeeper:
                 log.warning("gateway_not_held", gateway=self.id)
                 return
             change(session, session.get_one(Gateway, self.id))
-
-
-def host() -> str:
-    """This machine's name, as it is stored with a pid."""
-    return socket.gethostname()[:255]

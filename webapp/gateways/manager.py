@@ -71,7 +71,7 @@ class ConnectionManager:
         place.users.add(user_id)
         self._url_of[user_id] = exact
 
-    def release(self, user_id: UserId) -> None:
+    def release(self, user_id: UserId, reason: str = "its last user left") -> None:
         """Takes a user's place back; the last one to leave closes the connection, unless its address is kept."""
         url = self._url_of.pop(user_id, None)
         place = self._places.get(url) if url is not None else None
@@ -79,7 +79,7 @@ class ConnectionManager:
             return
         place.users.discard(user_id)
         if not place.users and not self._kept(place.url):
-            self.disconnect(place.url, "its last user left")
+            self.disconnect(place.url, reason)
 
     def users_of(self, url: str) -> set[UserId]:
         """Who shares this address."""

@@ -36,7 +36,7 @@ class Standing:
         """Reads it."""
         with reading() as session:
             row, now = session.get_one(Gateway, self.gateway_id), database_time(session)
-            needed = row.keep or gateway_work.is_needed(session, self.gateway_id)
+            needed = row.keep or row.managed or gateway_work.is_needed(session, self.gateway_id)
             needed = needed or GatewayRequest.waits(session, self.gateway_id, now)
             busy = needed or gateway_work.has_open_work(session, self.gateway_id)
         return Look(row, now, needed, busy)
@@ -64,6 +64,13 @@ class Standing:
             row = self._mine(session)
             if row.restart_wanted_at == asked:
                 row.restart_wanted_at = None
+            row.happened(session, Happening.RESTART, database_time(session), "Starts again, as it was asked.")
+
+    @repeated
+    def settle(self) -> None:
+        """It runs; after a stable minute the tries that failed before are forgotten."""
+        with transaction() as session:
+            self._mine(session).settle(session, database_time(session))
 
     @repeated
     def hub_stopped(self) -> None:

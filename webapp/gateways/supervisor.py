@@ -25,8 +25,9 @@ from webapp.gateways.connection import GatewayConnection
 from webapp.gateways.crew import Crew
 from webapp.gateways.identity import credentials_of, with_device
 from webapp.gateways.line import Line, NotHeld, clock
-from webapp.gateways.local import Trouble
+from webapp.gateways.local import CalledOff, Trouble
 from webapp.gateways.manager import ConnectionManager
+from webapp.gateways.opening import opened
 from webapp.gateways.refusals import ConnectionLost, Refused
 from webapp.gateways.standing import Standing
 
@@ -175,11 +176,12 @@ class Supervisor:
         self._nudged.clear()
 
     def _unwanted(self, row: Gateway) -> None:
-        self._let_go("it is not wanted any more")
+        self._let_go("it is not wanted any more" if self.process is None else "gateway stopped")
         if self.process is not None:
             self.process.down()
         if row.state != GatewayState.STOPPED or row.connection != ConnectionState.DISCONNECTED:
-            self.standing.happened(Happening.UNWANTED, "Disconnected, as it is not wanted any more.")
+            words = "Disconnected, as it is not wanted any more." if self.process is None else "It was stopped."
+            self.standing.happened(Happening.UNWANTED, words)
 
     def _restart_if_asked(self, row: Gateway) -> None:
         asked = row.restart_wanted_at
@@ -200,7 +202,9 @@ class Supervisor:
             if self._ending or not self._still_held():
                 return
             self.manager.attach(self.user, row.url, credentials_of(row), row.dialect)
-            connection = self.manager.get(self.user)
+            connection = opened(self.manager, self.user, self._nudged, self._is_called_off)
+        except CalledOff:
+            return
         except Trouble as trouble:
             self._trouble(trouble)
         except UrlRefused as refused:
@@ -212,13 +216,17 @@ class Supervisor:
         else:
             self._greeted(row, connection)
 
+    def _is_called_off(self) -> bool:
+        row = self.standing.look().row
+        return not row.wanted or row.removed_at is not None or bool(self.process and row.restart_wanted_at)
+
     def _trouble(self, trouble: Trouble) -> None:
         happening = Happening.REFUSED if trouble.waits else Happening.FAILED
         self._failed(happening, trouble.words, trouble.problem, trouble.facts)
 
     def _refused(self, row: Gateway, refused: Refused) -> None:
-        if self.process is not None and not refused.fatal:
-            self.process.failed()
+        if self.process is not None and not refused.fatal and refused.code != Problem.NOT_READY:
+            self.process.failed()  # one that is still starting is well
         self._soft_tries += 1
         verdict = row_words.judge(refused, self._soft_tries)
         # It is tried again by itself, and the same answer again is no line in the timeline.
@@ -260,10 +268,12 @@ class Supervisor:
                 return
         if busy or self.crew.inbox.open_runs:
             self._used = clock()
-        elif not row.keep and clock() - max(self._used, connection.last_used) >= self._idle_seconds:
+        elif not row.keep and not row.managed and clock() - max(self._used, connection.last_used) >= self._idle_seconds:
             self._let_go("nobody used it")
             self.standing.happened(Happening.UNWANTED, row_words.IDLE.format(seconds=self._idle_seconds))
             return
+        if row.attempts:
+            self.standing.settle()
         self.crew.work(self.gateway_id)
         self._wait(LOOK_SECONDS)
         self._write_figures(connection)
@@ -276,8 +286,7 @@ class Supervisor:
     def _lost(self, connection: GatewayConnection) -> None:
         self._connection = None
         self.crew.left(self.gateway_id)
-        trouble = self.process.lost() if self.process is not None else None
-        if trouble is not None:
+        if self.process is not None and (trouble := self.process.lost()) is not None:
             self._trouble(trouble)
             return
         expected = connection.restart_expected_ms
@@ -287,5 +296,5 @@ class Supervisor:
     def _let_go(self, reason: str) -> None:
         """Nobody of this gateway uses the connection any more; it is closed with its last user."""
         self._connection = None
-        self.manager.release(self.user)
+        self.manager.release(self.user, reason)
         self.crew.left(self.gateway_id)

@@ -14,10 +14,11 @@ from models.activity import Activity
 from models.database import transaction
 from models.gateway import Gateway
 from models.gateway_states import Problem
+from models.process import host
 from tests import local_gateway
 from tests.conditions import until
 from tests.webapp.gateways.test_local import processes
-from webapp.gateways.keeper import ProcessKeeper, host
+from webapp.gateways.keeper import ProcessKeeper
 from webapp.gateways.local import Pace, Trouble
 
 QUICK = Pace(sleep=lambda seconds: gevent.get_hub().join(min(seconds, 0.1)), ask_seconds=0.5)
