@@ -164,9 +164,11 @@ export async function fillGap() {
   const url = log()?.dataset.after
   if (!url) return 0
   const response = await fetch(`${url}?id=${lastId()}`, { headers: { Accept: "text/html" } }).catch(() => null)
-  if (!response?.ok || response.status === 204) return 0
-  const page = new DOMParser().parseFromString(await response.text(), "text/html")
-  return arrive([...page.body.children].map(adopt))
+  if (!response?.ok) return 0
+  const page = new DOMParser().parseFromString(response.status === 204 ? "" : await response.text(), "text/html")
+  const ended = [...log().querySelectorAll(".answer")].some(answer => !isHeard(answer) && !page.getElementById(answer.id))
+  const came = arrive([...page.body.children].map(adopt))
+  return ended ? came + await catchUp() : came
 }
 
 // After a loss: the page as it is now, laid over the one that is open. Text in the composer is not touched.

@@ -1,6 +1,7 @@
 """An answer grows on a real hub: in every open page, with script and without, and becomes its message, once.
 
 The test plays the process that holds the gateway: what it writes reaches the pages as it would from another process.
+Only the last ones have a gateway of the playground, held by the hub itself.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from models.task import Task
 from models.task_status import TaskStatus
 from models.user import User
 from tests import browser as chromium
+from tests.harbor import Harbor
 from tests.hub import PASSWORD, RunningHub
 from tests.journeys.conftest import Alice
 from tests.seats import Seats
@@ -99,6 +101,7 @@ def run(alice: Alice) -> Run:
         assert owner is not None
         seats = Seats.enter(session, owner, database_time(session))
         seats.gateway.name = f"office {seats.gateway.id}"
+        seats.gateway.wanted = seats.gateway.keep = False  # this hub leaves it to the test
         agent_id, gateway_id = seats.pilot.id, seats.gateway.id
     topic_id = alice.topic(f"Run {gateway_id}", agent_id)
     task_id = alice.post(topic_id, "Why is the build red?")["tasks"][0]["id"]
@@ -183,11 +186,58 @@ def test_stop_in_a_live_page_ends_the_task(new_page: NewPage, run: Run) -> None:
 
 
 def test_an_answer_that_came_to_nothing_leaves_the_page(new_page: NewPage, run: Run) -> None:
+    run.says("Nothing of it")
     page = new_page()
     page.goto(f"/topics/{run.topic_id}")
-    run.says("Nothing of it")
     expect(page.locator(".answer")).to_be_visible()
+    expect(page.locator("#live-bar")).to_be_hidden()
     with transaction() as session:
         RunningAnswer.end(session, run.gateway_id, run.id)
-    expect(page.locator(".answer .text")).not_to_have_attribute("aria-busy", "true")
-    expect(page.locator(".answer")).to_have_count(0, timeout=10_000)
+    expect(page.locator(".answer")).to_have_count(0, timeout=15_000)
+
+
+@pytest.fixture(scope="module")
+def harbor(hub: RunningHub, alice: Alice) -> Iterator[Harbor]:
+    """A gateway of the playground, connected; commands wait for a person."""
+    joined = Harbor.join(hub, alice.id, alice.token, "Harbor", exec_mode="ask")
+    joined.wait_running()
+    yield joined
+    joined.gateway.crash()
+
+
+def write(page: Page, text: str) -> None:
+    page.locator("#composer-text").fill(text)
+    page.get_by_role("button", name="Send").click()
+
+
+def test_what_a_gateway_says_is_read_at_once_and_stopped_from_another_page(new_page: NewPage, harbor: Harbor) -> None:
+    topic = harbor.topic()
+    one, two = new_page(), new_page()
+    for page in (one, two):
+        page.goto(f"/topics/{topic}")
+        expect(page.locator("#live-bar")).to_be_hidden()
+    write(one, "A long story [[mock words=400 chunks=400 delay=60]]")
+    for page in (one, two):
+        expect(page.locator(".answer .text")).to_contain_text("w0012")
+    two.get_by_role("button", name="Stop").click()
+    for page in (one, two):
+        expect(page.locator(".cut")).to_have_text("Cancelled by Alice.")
+        expect(page.locator(".answer")).to_have_count(0)
+        expect(page.locator("#messages > .message")).to_have_count(2)
+    [run] = [run for run in harbor.gateway.ledger.runs if "A long story" in run.message]
+    assert run.state == "aborted"
+
+
+def test_a_command_of_a_gateway_is_allowed_in_the_topic_and_the_answer_comes_once(
+    new_page: NewPage, harbor: Harbor
+) -> None:
+    page = new_page()
+    page.goto(f"/topics/{harbor.topic()}")
+    expect(page.locator("#live-bar")).to_be_hidden()
+    write(page, 'Look [[tool exec {"command":"uname -s"}]]')
+    expect(page.locator(".step[data-steps]")).to_contain_text("uname -s")
+    expect(page.locator(".approval")).to_contain_text("asks to run a command on Harbor")
+    page.get_by_role("button", name="Allow", exact=True).click()
+    expect(page.get_by_text("Tool said: Linux")).to_have_count(1, timeout=15_000)
+    expect(page.get_by_text("Allowed by Alice")).to_be_visible()
+    expect(page.locator(".answer")).to_have_count(0)

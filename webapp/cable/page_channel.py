@@ -81,12 +81,12 @@ class PageChannel(Channel):
         if heard.row is None:
             key = running.key(heard.ids["gateway"], heard.ids["run"])
             self.hub.answers.forget(key)
-            if self._sent.pop(key, None):
-                self._send_answer(heard, lambda: _payload(answer={"key": key, "over": True}))
+            self._ended(heard, key)
             return
         shown = heard.once(running.EVENT, lambda: self.hub.answers.take(heard.row))
         key, seen, mark = shown.answer.key, self._sent.get(shown.answer.key), shown.mark
         if seen is None and shown.answer.over:
+            self._ended(heard, key)
             return
         if seen is None:
             self._send_answer(heard, lambda: _payload(answer=shown.whole()))
@@ -95,6 +95,11 @@ class PageChannel(Channel):
         self._sent[key] = mark
         if shown.answer.over:
             del self._sent[key]
+
+    def _ended(self, heard: Heard, key: str) -> None:
+        # A page that was sent nothing may show it nonetheless, as it was when the page was loaded.
+        self._sent.pop(key, None)
+        self._send_answer(heard, lambda: _payload(answer={"key": key, "over": True}))
 
     def _send_answer(self, heard: Heard, make: Callable[[], bytes], seen: Mark | None = None) -> None:
         self.send_frame(heard.once((self.identifier, running.EVENT, seen), lambda: self.frame(make())))

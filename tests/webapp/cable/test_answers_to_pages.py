@@ -85,20 +85,17 @@ def test_a_row_read_later_takes_no_page_back(hub: Any, stage: Stage, gateway: Ga
     assert "Two and three" in late.said()[0]["whole"]
 
 
-def test_a_row_that_is_gone_ends_the_answer_once(hub: Any, stage: Stage, gateway: Gateway) -> None:
-    page, other = Page(hub, stage, stage.topic_id), Page(hub, stage, stage.topic_id)
-    gateway.pass_on(None)
-    assert page.said() == []
-    gateway.says("One", 1)
-    gateway.pass_on(None)
-    gateway.pass_on(None)
-    assert page.said()[1:] == other.said()[1:] == [{"key": FIRST.key, "over": True}]
-
-
-def test_an_end_of_what_nobody_saw_is_not_told(hub: Any, stage: Stage, gateway: Gateway) -> None:
+def test_the_end_is_told_to_every_page_also_to_one_that_was_loaded_with_the_answer(
+    hub: Any, stage: Stage, gateway: Gateway
+) -> None:
     page = Page(hub, stage, stage.topic_id)
+    gateway.says("One", 1)
+    loaded = Page(hub, stage, stage.topic_id)
+    gateway.pass_on(None)
+    end = {"key": FIRST.key, "over": True}
+    assert (page.said()[1:], loaded.said()) == ([end], [end])
     gateway.says("", 9, over=True)
-    assert page.said() == []
+    assert loaded.said()[1:] == [end]
 
 
 def test_a_page_may_ask_for_all_of_an_answer_of_its_own_topic_only(hub: Any, stage: Stage, gateway: Gateway) -> None:
