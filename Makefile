@@ -6,7 +6,7 @@ ROUNDS ?= 500
 MINUTES ?= 10
 
 # A path with spaces is fine: every path below is relative to this folder.
-.PHONY: setup setup-test run demo test lint types bench races soak ci lock clean wheel
+.PHONY: setup setup-test run demo test lint types bench races soak scale ci lock clean wheel
 
 setup: $(VENV)/.ready
 setup-test: $(VENV)/.ready-test
@@ -43,6 +43,9 @@ races: setup-test
 
 soak: setup-test
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+scale: setup-test
+	@$(BIN)/python -m tests.scale
 
 bench: setup-test
 	@$(BIN)/python -m tests.bench

@@ -6,7 +6,7 @@ One statement each, however many rows there are.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, or_, select, true
+from sqlalchemy import Row, Select, and_, case, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from models import behind_gateway
@@ -29,11 +29,6 @@ LAST_HTML = 600
 HUB = "hub"
 
 
-def topic_at() -> ColumnElement[datetime]:
-    """When something last happened in a topic: its last message, else its making."""
-    return func.coalesce(Message.created_at, Topic.created_at)
-
-
 def topics(user_id: int, archived: bool = False) -> Select[*tuple[Any, ...]]:
     """Readable topics that are no chats, the newest activity (`at`) first; `unread` stops at MOST_COUNTED."""
     mine = select(TopicRead.message_id, TopicRead.topic_id).where(TopicRead.user_id == user_id).subquery()
@@ -44,11 +39,10 @@ def topics(user_id: int, archived: bool = False) -> Select[*tuple[Any, ...]]:
     unread = case((Topic.last_message_id > read, counted), else_=0)
     put_away = Topic.archived_at.is_not(None) if archived else Topic.archived_at.is_(None)
     return (
-        select(Topic.id, Topic.name, Topic.last_message_id, topic_at().label("at"), unread.label("unread"))
-        .outerjoin(Message, Message.id == Topic.last_message_id)
+        select(Topic.id, Topic.name, Topic.last_message_id, Topic.active_at.label("at"), unread.label("unread"))
         .outerjoin(mine, mine.c.topic_id == Topic.id)
         .where(Topic.creative_id.in_(Creative.readable_by(user_id)), put_away, Topic.chat_id.is_(None))
-        .order_by(topic_at().desc(), Topic.id.desc())
+        .order_by(Topic.active_at.desc(), Topic.id.desc())
     )
 
 
@@ -70,6 +64,7 @@ def topics_in_full(user_id: int, archived: bool = False, within: int | None = No
             func.coalesce(speaker.name, spoken.handle, "Switchyard").label("last_author"),
             working.label("working"),
         )
+        .outerjoin(Message, Message.id == Topic.last_message_id)
         .join(Creative, Creative.id == Topic.creative_id)
         .outerjoin(Agent, Agent.id == Topic.primary_agent_id)
         .outerjoin(speaker, speaker.id == Message.user_id)

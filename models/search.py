@@ -7,7 +7,7 @@ then the answer says so (`complete`).
 import re
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from models.creative import Creative
@@ -46,7 +46,7 @@ def topics(session: Session, user: User, text: str) -> list[Row[Any]]:
     query = query_of(text)
     if query is None:
         return []
-    fits = func.to_tsvector("simple", Topic.name).op("@@")(_parsed(query))
+    fits = func.to_tsvector(literal_column("'simple'::regconfig"), Topic.name).op("@@")(_parsed(query))
     mine = (
         select(
             Topic.id, Topic.name, Creative.name.label("creative_name"), Topic.archived_at.is_not(None).label("archived")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, select, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -36,7 +36,9 @@ class Topic(TellsPeople, HearsRuns, Base):
 
     __tablename__ = "topics"
     __table_args__ = (
-        Index("ix_topics_creative_id", "creative_id"),
+        Index("ix_topics_creative_id_active_at", "creative_id", "active_at"),
+        Index("ix_topics_name_words", text("to_tsvector('simple'::regconfig, name)"), postgresql_using="gin"),
+        Index("ix_topics_active_at", "active_at", "id", postgresql_where=text("archived_at IS NULL")),
         Index(
             "uq_topics_session",
             "creative_id",
@@ -56,6 +58,8 @@ class Topic(TellsPeople, HearsRuns, Base):
     session_id: Mapped[str | None] = mapped_column(String(255))
     archived_at: Mapped[Time | None]
     last_message_id: Mapped[int | None] = mapped_column(BigInteger)
+    # When something was last said, else when it was made: lists are read along it, however many topics there are.
+    active_at: Mapped[Born]
     # Set for the topic of a chat. No foreign key: the chat points here.
     chat_id: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[Born]
@@ -210,7 +214,7 @@ class Topic(TellsPeople, HearsRuns, Base):
         return Posted(message, tasks, None if tasks else message.why)
 
     def _append(self, session: Session, message: Message) -> None:
-        self.last_message_id = message.id
+        self.last_message_id, self.active_at = message.id, func.now()
         session.flush()
 
     # -- answering ---------------------------------------------------------------------------------------------

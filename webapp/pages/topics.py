@@ -62,7 +62,7 @@ def page_of_topics(session: Session, user: User, archived: bool, before: str) ->
     found = KEY.fullmatch(before)
     if found is not None:
         at = datetime.fromtimestamp(int(found[1]) / 1e6, UTC) if int(found[1]) < 4e15 else None
-        query = query.where(tuple_(overview.topic_at(), Topic.id) < tuple_(at, int(found[2])))
+        query = query.where(tuple_(Topic.active_at, Topic.id) < tuple_(at, int(found[2])))
     return list(session.execute(query.limit(PAGE + 1)))
 
 

@@ -74,4 +74,4 @@ def test_the_page_costs_the_same_with_more_of_everything(stage: Stage) -> None:
         stage.post(f"Do {number}", stage.ada, stage.topic(f"Number {number}", stage.scout_id))
     with counted() as many:
         alice.get("/")
-    assert len(many) == len(few) <= 13, many
+    assert len(many) == len(few) <= 16, many  # the header alone asks for gateways, tray, seats, approvals
