@@ -264,16 +264,10 @@ class Topic(TellsPeople, HearsRuns, Base):
         )
         return session.execute(further.returning(TopicRead.message_id)).first() is not None
 
-    def messages(
-        self, session: Session, limit: int, before: int | None = None, after: int | None = None
-    ) -> list[Message]:
-        """A page of what was said, oldest first: the newest ones, those before an id, or those after one."""
-        query = select(Message).where(Message.topic_id == self.id)
-        if after is not None:
-            return list(session.scalars(query.where(Message.id > after).order_by(Message.id).limit(limit)))
-        if before is not None:
-            query = query.where(Message.id < before)
-        return list(session.scalars(query.order_by(Message.id.desc()).limit(limit)))[::-1]
+    def messages(self, session: Session, limit: int) -> list[Message]:
+        """The newest messages, oldest first."""
+        query = select(Message).where(Message.topic_id == self.id).order_by(Message.id.desc()).limit(limit)
+        return list(session.scalars(query))[::-1]
 
 
 class TopicRead(Base):
