@@ -7,6 +7,7 @@ person's message in between is cut, and the topic says so.
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import sentences
@@ -15,6 +16,7 @@ from models.gives_work import GivesWork
 from models.listeners import called
 from models.message import Message
 from models.task import Task
+from models.user import User
 
 MOST_HOPS = 6
 MOST_OF_A_PAIR = 3
@@ -22,6 +24,12 @@ MOST_OF_A_PAIR = 3
 
 class HandsOver(GivesWork):
     """What follows from the names in an answer. Expects a topic."""
+
+    def reader_locale(self: Any, session: Session, message_id: int | None) -> str:
+        """The language of who wrote the message; else of who owns what the topic lives in."""
+        author = select(User.locale).join(Message, Message.user_id == User.id).where(Message.id == message_id)
+        found = session.scalar(author) if message_id is not None else None
+        return found or session.get_one(User, self.creative(session).owner_id).locale
 
     def hand_over(
         self: Any, session: Session, message: Message, author: Agent, task: Task | None, now: datetime
@@ -34,9 +42,12 @@ class HandsOver(GivesWork):
         hops = (task.hops if task is not None else 0) + 1
         given = []
         for agent in taking.agents:
-            words = _cut(session, task, hops, author, agent)
-            if words is not None:
-                self.notice(session, words)
+            cut = _cut(session, task, hops, author, agent)
+            if cut is not None:
+                sentence, times = cut
+                locale = self.reader_locale(session, None)
+                names = {"agent": author.handle, "named": agent.handle, "times": times}
+                self.notice(session, sentences.tell(locale, sentence, **names))
                 continue
             given.append(self.queue(session, message, agent, taking, author.handle, hops))
         if given:
@@ -44,12 +55,12 @@ class HandsOver(GivesWork):
         return given
 
 
-def _cut(session: Session, task: Task | None, hops: int, author: Agent, named: Agent) -> str | None:
-    """Why this hand-over is one too many; None when it is not."""
+def _cut(session: Session, task: Task | None, hops: int, author: Agent, named: Agent) -> tuple[str, int] | None:
+    """Why this hand-over is one too many, and how many there were; None when it is not."""
     if hops > MOST_HOPS:
-        return sentences.CHAIN_CUT.format(agent=author.handle, named=named.handle, times=MOST_HOPS)
+        return sentences.CHAIN_CUT, MOST_HOPS
     if _times(session, task, {author.id, named.id}) >= MOST_OF_A_PAIR:
-        return sentences.PAIR_CUT.format(agent=author.handle, named=named.handle, times=MOST_OF_A_PAIR)
+        return sentences.PAIR_CUT, MOST_OF_A_PAIR
     return None
 
 

@@ -1,8 +1,10 @@
 """What the hub itself says to people, in English: each a whole sentence, in one place, so that it can be translated.
 
-Names in braces are filled in by whoever says it; times are written as `at` writes them.
+Names in braces are filled in by whoever says it; times are written as `at` writes them. Notices in a topic are said in
+their reader's language: `tell` asks the translator that the application has handed in.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 QUOTED = 60  # characters of what was asked
@@ -52,9 +54,32 @@ TRACE_LOST = "Its connection vanished without a goodbye: it may still come back.
 NEVER_TAKEN = "No socket took it within a minute: sent again."
 
 
-def at(time: datetime) -> str:
-    """A time as notices write it: day and clock, in UTC, as every reader reads the same words."""
-    return time.astimezone(UTC).strftime("%d %B %H:%M:%S UTC").lstrip("0")
+# How notices write a time: day and clock, in UTC, as every reader reads the same words.
+TIME = "%d %B %H:%M:%S UTC"
+
+NOTICES = (NOT_CONNECTED, CANCELLED_MEANWHILE, AWAY_CANCELS, AWAY_KEEPS, CHAIN_CUT, PAIR_CUT, TIME)
+
+
+class Translator:
+    """Turns (locale, one of NOTICES) into the sentence in that language; English until `use` was called."""
+
+    translate: Callable[[str, str], str] = staticmethod(lambda locale, sentence: sentence)
+
+    @classmethod
+    def use(cls, translate: Callable[[str, str], str]) -> None:
+        """Handed in by the application, which has the catalogues."""
+        cls.translate = staticmethod(translate)
+
+
+def tell(locale: str, sentence: str, **names: object) -> str:
+    """One of NOTICES in this language, with its names filled in; a datetime as `at` writes it."""
+    shown = {name: at(value, locale) if isinstance(value, datetime) else value for name, value in names.items()}
+    return Translator.translate(locale, sentence).format(**shown)
+
+
+def at(time: datetime, locale: str = "en") -> str:
+    """A time as notices write it."""
+    return time.astimezone(UTC).strftime(Translator.translate(locale, TIME)).lstrip("0")
 
 
 def quoted(text: str) -> str:

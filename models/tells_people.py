@@ -67,7 +67,8 @@ class TellsPeople(HandsOver):
             if back:
                 for task in of_agent:
                     task.untold_at = None
-                self.notice(session, _cancelled_meanwhile(wanted[agent_id].handle, of_agent))
+                locale = self.reader_locale(session, of_agent[0].message_id)
+                self.notice(session, _cancelled_meanwhile(locale, wanted[agent_id].handle, of_agent))
         session.flush()
 
     def tell_absences(self: Any, session: Session, now: datetime) -> int:
@@ -81,7 +82,8 @@ class TellsPeople(HandsOver):
             task.absence_told_at = func.clock_timestamp()
         for agent_id in sorted({task.agent_id for task in tasks}):
             of_agent = [task for task in tasks if task.agent_id == agent_id]
-            self.notice(session, _away(session, agents[agent_id], of_agent))
+            locale = self.reader_locale(session, of_agent[0].message_id)
+            self.notice(session, _away(session, locale, agents[agent_id], of_agent))
         session.flush()
         return len(tasks)
 
@@ -105,20 +107,20 @@ def _absences(session: Session, now: datetime) -> list[tuple[int, int]]:
     return [(id, topic_id) for id, topic_id in session.execute(query.order_by(Task.id))]
 
 
-def _away(session: Session, agent: Agent, tasks: list[Task]) -> str:
+def _away(session: Session, locale: str, agent: Agent, tasks: list[Task]) -> str:
     rows = AgentSubscription.of(session, agent.id)
     sent_to = {task.sent_to for task in tasks}
     ends = max((row.grace_ends_at for row in rows if row.grace_ends_at and row.token in sent_to), default=None)
     if ends is None:
-        return sentences.NOT_CONNECTED.format(agent=agent.handle)
+        return sentences.tell(locale, sentences.NOT_CONNECTED, agent=agent.handle)
     if agent.keep_seconds > 0:
         kept = ends + timedelta(seconds=agent.keep_seconds)
-        return sentences.AWAY_KEEPS.format(agent=agent.handle, until=sentences.at(kept))
-    return sentences.AWAY_CANCELS.format(agent=agent.handle, until=sentences.at(ends))
+        return sentences.tell(locale, sentences.AWAY_KEEPS, agent=agent.handle, until=kept)
+    return sentences.tell(locale, sentences.AWAY_CANCELS, agent=agent.handle, until=ends)
 
 
-def _cancelled_meanwhile(handle: str, tasks: list[Task]) -> str:
+def _cancelled_meanwhile(locale: str, handle: str, tasks: list[Task]) -> str:
     named = [sentences.quoted(task.content) for task in tasks[:MOST_NAMED]]
     if len(tasks) > MOST_NAMED:
         named.append("...")
-    return sentences.CANCELLED_MEANWHILE.format(agent=handle, tasks=", ".join(named))
+    return sentences.tell(locale, sentences.CANCELLED_MEANWHILE, agent=handle, tasks=", ".join(named))

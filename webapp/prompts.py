@@ -1,4 +1,4 @@
-"""What the hub says for an agent that asks: prompts and decisions, in the language of the person who decides.
+"""What the hub says to people in their language: prompts and decisions to who decides, notices to who asked for work.
 
 Whatever an agent sent is untrusted, and stays text: nothing in it can end its fence, leave its quote or become a link.
 The sentences are in `translations/*/LC_MESSAGES/messages.po`; after a change: `pybabel compile -d webapp/translations`.
@@ -14,7 +14,7 @@ import flask
 from flask_babel import Babel, force_locale, gettext
 from flask_login import current_user
 
-from models import markup
+from models import markup, sentences
 from models.permission_request import Behavior, PermissionRequest
 from models.user import LOCALES
 
@@ -35,6 +35,7 @@ def install(app: flask.Flask) -> None:
     """Sets up the translations; a page is in its reader's language."""
     Babel(app, locale_selector=reader_locale)
     _Speaking.app = app
+    sentences.Translator.use(translated)
 
 
 def reader_locale() -> str:
@@ -48,6 +49,12 @@ def speaking(locale: str) -> Iterator[None]:
     """Sentences inside the block are in this language; English for one that is unknown here."""
     with _Speaking.app.app_context(), force_locale(locale if locale in LOCALES else LOCALES[0]):
         yield
+
+
+def translated(locale: str, sentence: str) -> str:
+    """One of the hub's notices in this language."""
+    with speaking(locale):
+        return gettext(sentence)
 
 
 def tool(locale: str, tool_name: str, description: str | None, input: Any) -> str:

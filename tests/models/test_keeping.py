@@ -4,8 +4,10 @@ from datetime import timedelta
 
 import pytest
 
+from models import sentences
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
+from models.creative import Level
 from models.errors import LostRace
 from models.message import Delivery, Message, Source
 from models.reading import dispatches
@@ -264,3 +266,17 @@ def test_a_live_sibling_is_no_absence(cast: Cast) -> None:
     cast.connect(session_id="desk")
     Agent.unsubscribe(cast.session, token)
     assert cast.topic.tell_absences(cast.session, cast.now + timedelta(seconds=10)) == 0
+
+
+def test_a_notice_is_in_the_language_of_who_asked(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sentences.Translator, "translate", staticmethod(lambda locale, said: f"[{locale}] {said}"))
+    cast.docs.share(cast.session, Level.FEEDBACK, user_id=cast.bob.id)
+    cast.bob.locale = "ko"
+    token = cast.connect()
+    [task] = cast.topic.post(cast.session, cast.bob, "work", cast.now).tasks
+    lose(cast, token)
+    cast.connect()
+    advance(cast)
+    assert task.status == TaskStatus.CANCELLED
+    assert notices(cast)[-1].startswith("[ko] scout is back.")
+    assert cast.topic.reader_locale(cast.session, None) == cast.alice.locale == "en"

@@ -3,6 +3,7 @@
 import io
 import pathlib
 import re
+from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
@@ -12,6 +13,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.mofile import read_mo, write_mo
 from babel.messages.pofile import read_po
 
+from models import sentences
 from models.markup import inert
 from webapp import prompts
 
@@ -139,6 +141,18 @@ def test_every_sentence_is_in_every_language(locale: str) -> None:
     with open(TRANSLATIONS / locale / "LC_MESSAGES" / "messages.po", "rb") as source:
         catalog = read_po(source, locale=locale)
     said = {str(found[1]) for found in extract_from_file("python", prompts.__file__, keywords={"gettext": None})}
+    said |= set(sentences.NOTICES)
     assert said == {one.id for one in catalog if one.id and one.string} and len(said) > 4
     for one in catalog:
-        assert set(re.findall(r"%\(\w+\)s", str(one.id))) == set(re.findall(r"%\(\w+\)s", str(one.string)))
+        for names in (r"%\(\w+\)s", r"{\w+}", r"%[dHMS]"):
+            assert set(re.findall(names, str(one.id))) == set(re.findall(names, str(one.string)))
+
+
+def test_a_notice_is_in_the_language_it_is_told_in() -> None:
+    until = datetime(2026, 3, 7, 9, 5, tzinfo=UTC)
+    told = {
+        locale: sentences.tell(locale, sentences.AWAY_CANCELS, agent="scout", until=until) for locale in ("en", "ko")
+    }
+    assert "back by 7 March 09:05:00 UTC" in told["en"].replace("07 March", "7 March")
+    assert told["ko"].startswith("scout 에이전트가 연결되어 있지 않습니다. 3월 07일 09:05:00 UTC까지")
+    assert sentences.tell("xx", sentences.NOT_CONNECTED, agent="scout") == "scout is not connected."
