@@ -35,7 +35,7 @@ def status(session: Session, user: User, now: datetime) -> dict[str, Any]:
     connections = _connections(gateways, None if sees_all else own)
     there = [one for one in connections if one["state"] != ConnectionState.DISCONNECTED]
     processes = Process.living(session, now) if sees_all else []
-    holds = [getattr(process, "holds", None) or {} for process in processes]
+    holds = [process.holds or {} for process in processes]
     return {
         "connections": connections,
         "total_connections": len(there),
@@ -84,7 +84,7 @@ def _supervised(row: Any) -> dict[str, Any]:
 def _buffers(gateways: Iterable[Any], holds: Iterable[dict[str, Any]]) -> dict[str, int]:
     rows = list(gateways)
     open_ = {"open_runs": sum(row.open_runs for row in rows), "bytes": sum(row.buffered_bytes for row in rows)}
-    told = [one.get("buffers") or {} for one in holds]
+    told = [(one.get("gateways") or {}).get("buffers") or {} for one in holds]
     return {**open_, **{name: sum(int(one.get(name) or 0) for one in told) for name in COUNTED}}
 
 

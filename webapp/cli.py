@@ -17,6 +17,7 @@ from webapp import __version__, beside, doctor, logs
 from webapp.beside import CommandError
 from webapp.commands.accounts import token, user
 from webapp.commands.archive import restore, write_backup
+from webapp.commands.gateways import agent, gateway
 from webapp.commands.slots import slots
 from webapp.commands.terminal import Commands, become, not_yet
 from webapp.config import Config
@@ -26,8 +27,6 @@ PASS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": T
 LATER = {
     "connect": "any program as an agent",
     "channel": "the MCP channel server for Claude Code",
-    "gateway": "OpenClaw gateways",
-    "agent": "agents behind a gateway",
 }
 
 
@@ -103,7 +102,7 @@ def later(name: str, what: str) -> Callable[..., None]:
     return command
 
 
-for _command in (write_backup, restore, user, token, slots):
+for _command in (write_backup, restore, user, token, gateway, agent, slots):
     main.add_command(_command)
 
 for _name, _what in LATER.items():

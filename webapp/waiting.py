@@ -51,18 +51,31 @@ class Answer(NamedTuple):
         return self.status in (RequestStatus.DONE, RequestStatus.REFUSED, RequestStatus.EXPIRED)
 
     @property
+    def is_good(self) -> bool:
+        """Whether it was done; a gateway that takes the token may still want its owner to approve this hub."""
+        return self.status == RequestStatus.DONE and not self._needs_pairing
+
+    @property
+    def _needs_pairing(self) -> bool:
+        return bool((self.answer or {}).get("needs_pairing"))
+
+    @property
     def code(self) -> str:
         """The word for programs: what stands in the table of errors."""
+        if self._needs_pairing:
+            return "pairing_required"
         return CODES.get(self.refusal_code or "", "unreachable")
 
     @property
     def sentence(self) -> str:
         """Why it was not done."""
+        if self._needs_pairing:
+            return str((self.answer or {}).get("words") or "The gateway does not know this hub yet.")
         return self.refusal_text or "Nobody answered in time. Check the address, and that the gateway is running."
 
     def raise_refusal(self) -> None:
         """Raises GatewayRefused unless it was done."""
-        if self.status != RequestStatus.DONE:
+        if not self.is_good:
             raise GatewayRefused(self.code, self.sentence)
 
 

@@ -163,8 +163,6 @@ def test_wrong_usage_is_exit_code_2(quick: Callable[..., Result], arguments: lis
         ["connect", "--url", "http://h", "--agent", "a", "--", "cat", "-n"],
         ["channel"],
         ["channel", "--help"],
-        ["gateway", "add", "home", "ws://127.0.0.1:1", "--token-stdin", "--no-test"],
-        ["agent", "add", "x", "--owner", "y"],
     ],
 )
 def test_what_comes_later_says_so(quick: Callable[..., Result], arguments: list[str]) -> None:

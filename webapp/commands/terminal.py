@@ -50,8 +50,13 @@ def read_password(from_stdin: bool) -> str:
     """One line of standard input, without its end. An argument could be read by every process of this machine."""
     if not from_stdin:
         raise click.UsageError("Pipe the password into --password-stdin.")
+    return read_secret("password")
+
+
+def read_secret(what: str) -> str:
+    """One line of standard input, without its end."""
     line = sys.stdin.buffer.readline()
     try:
         return line.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise CommandError("The password on standard input is not UTF-8.") from None
+        raise CommandError(f"The {what} on standard input is not UTF-8.") from None

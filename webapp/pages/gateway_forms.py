@@ -58,7 +58,7 @@ def create() -> flask.Response:
     try:
         if flask.request.form.get("do") == "test":
             heard = tried(form, token)
-            status = 200 if heard.status == "done" else 422
+            status = 200 if heard.is_good else 422
             return answer("gateways/new.html", status, form=form, result=shown.result(heard), kept=kept)
         with transaction() as session:
             now, hosts = database_time(session), hub().config.gateway_hosts

@@ -8,7 +8,6 @@ import flask
 from markupsafe import Markup
 
 from models.base import utcnow
-from models.gateway_request import RequestStatus
 from models.gateway_states import GatewayState
 from webapp import gateway_words, words
 from webapp.fragments import moment, reader_zone
@@ -158,7 +157,7 @@ def result(heard: Answer) -> dict[str, Any]:
     if not heard.is_over:
         text = "It was asked 10 s ago and has not answered yet. Load this page again in a moment."
         return {"state": "waiting", "heading": "No answer yet", "text": text, "facts": [], "id": heard.id}
-    if heard.status != RequestStatus.DONE:
+    if not heard.is_good:
         return {
             "state": "trouble",
             "heading": HEADINGS.get(heard.code, "It could not be reached"),
