@@ -110,12 +110,9 @@ class Topic(TellsPeople, HearsRuns, Base):
 
     def set_primary_agent(self, session: Session, agent_id: int | None) -> None:
         """Who takes what is written here without naming anybody. Raises Invalid (primary_agent_id)."""
-        if agent_id is not None:
-            usable = Agent.usable_in(self.creative_id).where(Agent.id == agent_id)
-            if session.scalars(usable).first() is None:
-                raise Invalid(
-                    primary_agent_id=f"No agent {agent_id} may work here. Choose one of this creative's agents."
-                )
+        usable = Agent.usable_in(self.creative_id).where(Agent.id == agent_id)
+        if agent_id is not None and session.scalars(usable).first() is None:
+            raise Invalid(primary_agent_id=f"No agent {agent_id} may work here. Choose another one of this creative.")
         self.primary_agent_id = agent_id
 
     def rename(self, session: Session, name: str) -> None:
