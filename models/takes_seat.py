@@ -74,11 +74,11 @@ class TakesSeat:
                 cls.locked(session, cls.id == id)
                 cls.touch(session, id, now)
                 return cls.get(session, id)
-        some = pool is not None and ChatSlot.any_in_service(session, pool.id)
-        if some and seen.state == "waiting" and seen.pool_id == serving:
-            return seen
         prefer = seen.slot_id or seen.former_slot_id
         slot = None if pool is None else ChatSlot.take(session, pool.id, prefer, seen.workspace_agent)
+        some = slot is not None or (pool is not None and ChatSlot.any_in_service(session, pool.id))
+        if some and slot is None and seen.state == "waiting" and seen.pool_id == serving:
+            return seen
         [chat] = cls.locked(session, cls.id == id)
         chat._rise(session, held, now)
         if slot is not None:
