@@ -5,6 +5,7 @@ They answer /healthz and /readyz on OPENCLAW_GATEWAY_PORT. Nothing but the stand
 ready       nothing is wrong with it, but it speaks no gateway protocol
 slow N      it is ready only after N questions
 hangs       it never listens
+busy        it never listens, and is at work all the time
 deaf        it answers its health, and says nothing on a WebSocket
 stubborn    it ignores TERM, and so does its child
 flood       it writes 100 MB to standard error, then is ready
@@ -67,6 +68,9 @@ def main(fault: str, number: int) -> None:
         needed = number
     elif fault == "hangs":
         threading.Event().wait()
+    elif fault == "busy":
+        while True:
+            pass
     elif fault == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         subprocess.Popen([sys.executable, "-S", "-c", "import signal as s; s.signal(15, s.SIG_IGN); s.pause()"])

@@ -56,8 +56,8 @@ class Remembered:
     @classmethod
     def of(cls, gateway: Gateway, data_dir: Path) -> "Remembered":
         """From the row; the process only if it ran on this machine."""
-        env: dict[str, str] = msgspec.json.decode(gateway.env) if gateway.env else {}
         # An opened secret does not show itself; the process and the wire need its plain text.
+        env: dict[str, str] = msgspec.json.decode(str(gateway.env)) if gateway.env else {}
         token = None if gateway.token is None else str(gateway.token)
         launch = Launch(list(gateway.command or []), gateway.port or 0, token, env, data_dir, gateway.id)
         known = gateway.pid is not None and gateway.pid_started is not None and gateway.pid_host == host()

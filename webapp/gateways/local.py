@@ -26,8 +26,11 @@ log = structlog.get_logger("gateways")
 POLLS, POLL_SECONDS = 30, 1.0
 COOL_DOWN_SECONDS = 2.5
 RESTART_SECONDS = 1.0
-# A slow start is no illness: one that has never been connected is not restarted before this.
+# A slow start is no illness: one that has never been connected is not restarted before this, and one that is at work
+# (it used the processor meanwhile) gets longer.
 SLOW_START_SECONDS = 60.0
+LONGEST_START_SECONDS = 300.0
+AT_WORK_SECONDS = 0.5
 HEALTH_SECONDS = 30.0
 LAST_WORDS_SECONDS = 1.0
 
@@ -95,7 +98,7 @@ class LocalGateway:
         self.last_exit: Exit | None = None
         self.life = 0
         self._pace = pace or Pace()
-        self._connected_once = False
+        self._connected_once = self._at_work = False
         self._failed = 0
         self._began = 0.0
         self._quiet_until = float("-inf")
@@ -140,7 +143,8 @@ class LocalGateway:
     def _is_due_for_restart(self) -> bool:
         assert self.process is not None
         age = self._pace.clock() - self._began
-        return self._failed > 0 and (self._connected_once or age >= SLOW_START_SECONDS)
+        patience = LONGEST_START_SECONDS if self._at_work else SLOW_START_SECONDS
+        return self._failed > 0 and (self._connected_once or age >= patience)
 
     def _find_or_start(self, cancelled: Callable[[], bool]) -> None:
         self.holder = found = gevent.get_hub().threadpool.apply(ports.holder, (self.launch.port,))
@@ -180,7 +184,7 @@ class LocalGateway:
     def _begin(self, process: LocalProcess, *, adopted: bool) -> None:
         self.life += 1
         self.process, self.adopted, self.last_exit = process, adopted, None
-        self._connected_once, self._failed = False, 0
+        self._connected_once, self._failed, self._at_work = False, 0, False
         self._began = self._pace.clock() - max(0.0, time.time() - process.identity.started)
         log.info("gateway_process", gateway=self.name, pid=process.pid, adopted=adopted)
         if self._listener is not None:
@@ -190,6 +194,7 @@ class LocalGateway:
         """Up to 30 polls, one a second. Raises Trouble when it ends meanwhile, or is not ready by then."""
         process, answer = self.process, probes.Answer(False, "")
         assert process is not None
+        worked = process.worked()
         for poll in range(POLLS):
             if not process.alive():
                 raise self.ended() or Trouble(Problem.CRASHED, f"{self.name} ended.")
@@ -202,6 +207,7 @@ class LocalGateway:
             if poll + 1 < POLLS:
                 self._pace.sleep(POLL_SECONDS)
         self.failed()
+        self._at_work = process.worked() - worked >= AT_WORK_SECONDS
         said = last_words.since(self.launch.data_dir, self.launch.gateway_id, process.identity.started)
         words = f"{self.name} was started but does not answer yet: {answer.words}."
         raise Trouble(Problem.NOT_READY, words, {"log": said[-5:]})

@@ -92,6 +92,14 @@ class LocalProcess:
             return False
         return self.identity.process() is not None
 
+    def worked(self) -> float:
+        """Seconds of the processor that it and its children have used; 0 when it is gone."""
+        try:
+            times = psutil.Process(self.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return times.user + times.system + times.children_user + times.children_system
+
     def exit(self) -> Exit:
         """How it ended."""
         return Exit() if self.child is None else Exit.of(self.child.poll())

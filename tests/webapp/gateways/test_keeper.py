@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 import gevent
+import psutil
 import pytest
 
 from models.activity import Activity
@@ -47,6 +48,7 @@ class Office:
         with transaction() as session:
             address = f"ws://127.0.0.1:{port}"
             gateway = Gateway(name=f"office {port}", url=address, address=address, token="t" * 20, managed=True)
+            gateway.env = '{"OF_ITS_OWN":"yes"}'
             gateway.port, gateway.command = port, [sys.executable, "-S", local_gateway.__file__, *fault]
             session.add(gateway)
             session.flush()
@@ -98,6 +100,15 @@ def test_the_row_knows_the_process_from_its_start_to_its_end(office: Callable[..
     assert (row.pid, row.pid_started, row.process_started_at) == (None, None, None)
     assert row.last_exit is not None and row.last_exit["signal"] == "SIGTERM" and row.last_exit["at"].endswith("Z")
     assert here.told() == ["process", "exit"]
+
+
+def test_its_process_is_given_what_is_sealed_in_the_row(office: Callable[..., Office]) -> None:
+    here = office("ready")
+    keeper = here.keeper()
+    keeper.up()
+    assert keeper.process is not None
+    given = psutil.Process(keeper.process.pid).environ()
+    assert (given["OF_ITS_OWN"], given["OPENCLAW_GATEWAY_TOKEN"]) == ("yes", "t" * 20)
 
 
 def test_a_hub_that_was_killed_finds_its_child_again(office: Callable[..., Office]) -> None:

@@ -19,6 +19,7 @@ from tests.conditions import until
 from webapp import gateway_logs
 from webapp.gateways.local import (
     COOL_DOWN_SECONDS,
+    LONGEST_START_SECONDS,
     POLLS,
     RESTART_SECONDS,
     SLOW_START_SECONDS,
@@ -192,6 +193,21 @@ def test_one_that_hangs_in_its_start_is_given_time_and_then_restarted(here: Star
     with pytest.raises(Trouble):
         office.up()
     assert office.process is not None and office.process.pid != first.pid and not first.alive()
+
+
+def test_one_that_is_at_work_gets_longer(here: Started) -> None:
+    office = here.gateway("busy")
+    with pytest.raises(Trouble):
+        office.up()
+    first = office.process
+    here.clock.now += SLOW_START_SECONDS
+    with pytest.raises(Trouble):
+        office.up()
+    assert office.process is first
+    here.clock.now += LONGEST_START_SECONDS
+    with pytest.raises(Trouble):
+        office.up()
+    assert office.process is not first
 
 
 def test_reconnect_comes_first_and_restart_second(here: Started) -> None:
