@@ -15,7 +15,12 @@ from webapp.hub import hub
 from webapp.pages.gateway_strip import strip
 from webapp.waiting import Answer
 
-SCOPES = {"operator.read": "read", "operator.write": "write", "operator.approvals": "approve", "operator.admin": "all"}
+SCOPES = {
+    "operator.read": "read",
+    "operator.write": "write",
+    "operator.approvals": "approve",
+    "operator.admin": "administer",
+}
 EVENTS = {
     "connected": ("live", "Live"),
     "wanted": ("working", "Starting"),
@@ -56,9 +61,9 @@ def since(one: Any) -> Markup:
             return Markup("{}").format(words.plural(one.open_runs, "1 run left", "{n} runs left"))
         return Markup("{}, version {}").format(lasting, one.version) if one.version else lasting
     if one.state == GatewayState.STOPPED:
-        return Markup("{} {}").format(
-            (one.reason or "Nobody has started it.").rstrip("."), moment(one.state_since, "moment")
-        )
+        if not one.reason:
+            return Markup("Nobody has started it yet")
+        return Markup("{}, {}").format(one.reason.rstrip("."), moment(one.state_since, "moment"))
     tries = words.plural(one.attempts, "tried once", "tried {n} times") if one.attempts else None
     begun = Markup("since {}").format(moment(one.state_since, "moment"))
     return Markup("{}, {}").format(begun, tries) if tries else begun

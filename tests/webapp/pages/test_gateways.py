@@ -264,6 +264,8 @@ def test_a_draft_is_tested_and_then_saved_without_typing_the_token_again(stage: 
     with somebody_answers(answers):
         page = visitor.post("/gateways/new", **draft, token="s3cret-words", do="test")
     assert page.status_code == 200 and "It answers" in words(page) and "s3cret-words" not in page.text
+    # With script, Turbo takes only a redirect or a refusal for the answer to a form.
+    assert 'action="/gateways/new" data-turbo="false"' in page.text
     assert page.text.index("It answers") < page.text.index('value="save"')
     kept = html.unescape(re.search(r'name="kept" value="([^"]+)"', page.text)[1])  # type: ignore[index]
     saved = visitor.post("/gateways/new", **draft, token="", kept=kept, do="save")
