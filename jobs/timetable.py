@@ -25,6 +25,7 @@ from jobs.prune import prune
 from jobs.reap_subscriptions import reap_subscriptions
 from jobs.resume_suspended import resume_suspended
 from jobs.sweep_stale_buffers import sweep_stale_buffers
+from jobs.take_figures import take_figures
 from jobs.tell_absences import tell_absences
 from models.base import database_time
 from models.database import Rules, transaction
@@ -111,6 +112,7 @@ def lines(rules: Rules, fleet: Fleet) -> list[Line]:
         Line(_with(fleet, check_gateways), 30),
         Line(_with(fleet, sweep_stale_buffers), tick(60, rules.buffer_ttl_seconds)),
         Line(expire_requests, 2),
+        Line(take_figures, 60),
         Line(prune, 3600),
     ]
 

@@ -46,6 +46,12 @@ class Message(Base):
         Index("ix_messages_topic_id_id", "topic_id", "id"),
         Index("ix_messages_words", "words", postgresql_using="gin"),
         Index(
+            "ix_messages_unrouted",
+            "user_id",
+            "id",
+            postgresql_where=text("user_id IS NOT NULL AND delivery IS NULL AND why IS NOT NULL"),
+        ),
+        Index(
             "uq_messages_once", "topic_id", "user_id", "once", unique=True, postgresql_where=text("once IS NOT NULL")
         ),
         CheckConstraint("user_id IS NULL OR agent_id IS NULL", name="one_author"),

@@ -97,6 +97,7 @@ class PermissionRequest(LeftOpen, HasDeciders, Base):
         Index("ix_permission_requests_topic_id", "topic_id"),
         Index("ix_permission_requests_task_id", "task_id"),
         Index("ix_permission_requests_message_id", "message_id"),
+        Index("ix_permission_requests_decided_at", "decided_at", postgresql_where=text("decided_at IS NOT NULL")),
         Index(
             "ix_permission_requests_unfinished",
             "agent_id",

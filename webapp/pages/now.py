@@ -1,4 +1,4 @@
-"""Now: what needs this person, what is under way, what is new. The first page, and the first one of a fresh hub."""
+"""Now: what needs this person, what is under way, what is new, what happened lately. The first page of all."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,25 +7,25 @@ import flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import overview
+from models import lately, overview
 from models.agent import Agent
 from models.base import database_time
 from models.creative import Creative
 from models.database import transaction
+from models.hub_figures import HubFigures
 from models.task import Task, TaskStatus
 from models.topic import Topic
 from models.user import Role, User
-from webapp import fragments, words
+from webapp import fragments, gateway_words, words
 from webapp.auth import person, signed_in
 from webapp.hub import hub
-from webapp.pages import excerpt, presence, shell, work
+from webapp.pages import charts, excerpt, now_lately, now_needs, presence, shell, work
 from webapp.pages.forms import answer
 
 MOST = 20
-MOST_NEEDED = 5
 MOST_AGENTS = 50
-# What went wrong longer ago than this has been seen, or no longer matters.
-RECENT = timedelta(days=1)
+DAY = timedelta(days=1)
+REFRESH_ON = "topics tasks presence agents rights approvals activity gateways"
 
 blueprint = flask.Blueprint("now", __name__)
 
@@ -35,28 +35,37 @@ blueprint = flask.Blueprint("now", __name__)
 def show() -> flask.Response:
     """The page."""
     user = person()
+    operator = user.is_at_least(Role.OPERATOR)
+    approvals = shell.approvals(user)
     with transaction() as session:
         now = database_time(session)
-        needs = session.execute(overview.fruitless(user.id, now - RECENT).limit(MOST_NEEDED)).all()
+        gateways = now_needs.seen_to_by(session, user)
+        needs = now_needs.found(session, user, approvals, gateways, now)
         open_ = session.execute(overview.tasks(user.id).where(Task.finished_at.is_(None)).limit(MOST)).all()
         topics = session.execute(overview.topics_in_full(user.id).limit(MOST)).all()
         agents = session.execute(overview.agents(now, Agent.visible_to(user)).limit(MOST_AGENTS)).all()
-        finished = finished_today(session, user, now)
+        last_hour = now_lately.shown(session, user, now)
+        figures = HubFigures.between(session, now - DAY, now) if operator else {}
+        today = day(session, user, now)
     new = [row for row in topics if row.unread]
     return answer(
         "now/now.html",
-        lead=lead(len(needs), agents, bool(new)),
-        needs=[needed(row) for row in needs],
+        lead=lead(needs.count, agents, bool(new)),
+        needs=needs,
         under_way=[work.shown(row) for row in open_],
         new=[news(row) for row in new],
+        last_hour=last_hour,
+        charts=charts.of_last_day(figures, now) if operator else [],
+        gateways=[glance(row) for row in gateways],
         agents=[{"name": row.handle, "id": row.id, "lamp": presence.brief(row)} for row in agents],
-        finished=finished,
+        today=today,
         any_topic=bool(topics),
+        fresh=not (agents or topics or gateways or needs.count),
         may_write=user.is_at_least(Role.MEMBER),
         address=hub().config.public_url,
-        waiting=len(needs),
+        waiting=needs.count,
         streams=shell.streams(user, "hub"),
-        refresh_on="topics tasks presence agents rights",
+        refresh_on=REFRESH_ON,
     )
 
 
@@ -71,17 +80,6 @@ def lead(needs: int, agents: Any, new: bool) -> str:
     return f"{first} No agent is working now." if new or needs else f"{first} All is quiet."
 
 
-def needed(row: Any) -> dict[str, Any]:
-    """A task of this person's message that came to nothing."""
-    failed = row.status == TaskStatus.FAILED
-    return {
-        "id": row.id,
-        "title": f"{row.agent_short} failed" if failed else f"The task for {row.agent_short} was cancelled",
-        "words": work.first_words(row.words),
-        "meta": [(row.why or "No reason was given").rstrip("."), row.topic_name],
-    }
-
-
 def news(row: Any) -> dict[str, Any]:
     """A topic with something new in it."""
     said = excerpt.plain(row.last_html)
@@ -94,9 +92,25 @@ def news(row: Any) -> dict[str, Any]:
     }
 
 
-def finished_today(session: Session, user: User, now: datetime) -> int:
-    """How many tasks were done today in the topics of this person, 100 at most."""
+def glance(row: Any) -> dict[str, Any]:
+    """A gateway in the aside."""
+    lamp = gateway_words.lamp(row)
+    latency = f"{row.latency_ms:.0f} ms" if row.latency_ms is not None else None
+    agents = words.plural(len(row.agent_ids), "1 agent", "{n} agents")
+    live = " · ".join(part for part in (agents, latency) if part)
+    said = live if lamp.state == "live" else lamp.word.lower()
+    return {"id": row.id, "name": row.name, "lamp": lamp, "said": said}
+
+
+def day(session: Session, user: User, now: datetime) -> list[tuple[str, str]]:
+    """Today in figures, in topics of this person: tasks finished (100 at most), approvals decided and their wait."""
     today = now.astimezone(fragments.reader_zone()).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
     mine = select(Topic.id).where(Topic.creative_id.in_(Creative.readable_by(user.id)))
     newest = select(Task.id).where(Task.topic_id.in_(mine), Task.status == TaskStatus.DONE, Task.finished_at >= today)
-    return session.scalar(select(func.count()).select_from(newest.limit(overview.MOST_COUNTED).subquery())) or 0
+    some = select(func.count()).select_from(newest.limit(overview.MOST_COUNTED).subquery())
+    finished = session.scalar(some) or 0
+    decided = lately.decided(session, user, today)
+    said = [("Tasks finished", str(shell.tally(finished) or 0)), ("Approvals decided", words.count(decided.number))]
+    if decided.wait is not None:
+        said.append(("Median wait for a person", words.span(timedelta(seconds=decided.wait))))
+    return said

@@ -1,0 +1,91 @@
+"""What happened lately, as a person may read it: acts and events, tasks that ended, what was said unasked.
+
+Only the newest ids of each table are looked at, so that it costs the same however long the hub has been there.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from models.activity import Activity
+from models.agent import Agent
+from models.creative import Creative
+from models.gateway import Gateway
+from models.message import Message, Source
+from models.permission_request import PermissionRequest
+from models.task import Task
+from models.topic import Topic
+from models.user import Role, User
+
+NEWEST = 500
+
+
+def acts(user: User, since: datetime) -> Select[*tuple[Any, ...]]:
+    """Lines of activity, newest first: what the log shows this person, and what was done in topics they may read.
+
+    Operators read all of it. No line says from which address.
+    """
+    newest = select(Activity).order_by(Activity.id.desc()).limit(NEWEST).subquery()
+    line = aliased(Activity, newest)
+    shown = select(
+        line.id, line.at, line.kind, line.event, line.text, line.detail, line.topic_id, line.task_id, line.gateway_id
+    )
+    shown = shown.where(line.at >= since).order_by(line.id.desc())
+    if user.is_at_least(Role.OPERATOR):
+        return shown
+    own = select(Agent.id).where(Agent.owner_id == user.id)
+    return shown.where(or_(line.user_id == user.id, line.agent_id.in_(own), line.topic_id.in_(_topics(user))))
+
+
+def ended(user: User, since: datetime) -> Select[*tuple[Any, ...]]:
+    """Tasks that ended since then in topics the person may read, the last first."""
+    return (
+        select(
+            Task.id,
+            Task.finished_at.label("at"),
+            Task.status,
+            Task.why,
+            Agent.handle,
+            Topic.name.label("topic_name"),
+        )
+        .join(Agent, Agent.id == Task.agent_id)
+        .join(Topic, Topic.id == Task.topic_id)
+        .where(Task.finished_at >= since, Topic.creative_id.in_(Creative.readable_by(user.id)))
+        .order_by(Task.finished_at.desc())
+    )
+
+
+def unasked(user: User, since: datetime) -> Select[*tuple[Any, ...]]:
+    """What gateways said unasked since then in topics the person may read, newest first."""
+    newest = select(Message).order_by(Message.id.desc()).limit(NEWEST).subquery()
+    said = aliased(Message, newest)
+    return (
+        select(
+            said.id,
+            said.created_at.label("at"),
+            said.topic_id,
+            Agent.handle,
+            Gateway.name.label("gateway_name"),
+            Topic.name.label("topic_name"),
+        )
+        .join(Topic, Topic.id == said.topic_id)
+        .outerjoin(Agent, Agent.id == said.agent_id)
+        .outerjoin(Gateway, Gateway.id == said.gateway_id)
+        .where(said.source == Source.PROACTIVE, said.created_at >= since)
+        .where(Topic.creative_id.in_(Creative.readable_by(user.id)))
+        .order_by(said.id.desc())
+    )
+
+
+def decided(session: Session, user: User, since: datetime) -> Row[Any]:
+    """How many approvals were decided since then in topics the person may read, and the median `wait` in seconds."""
+    waited = func.extract("epoch", PermissionRequest.decided_at - PermissionRequest.created_at)
+    median = func.percentile_cont(0.5).within_group(waited)
+    here = (PermissionRequest.decided_at >= since, PermissionRequest.topic_id.in_(_topics(user)))
+    return session.execute(select(func.count().label("number"), median.label("wait")).where(*here)).one()
+
+
+def _topics(user: User) -> Select[int]:
+    return select(Topic.id).where(Topic.creative_id.in_(Creative.readable_by(user.id)))

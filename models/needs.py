@@ -1,0 +1,50 @@
+"""What waits for one person besides approvals: tasks that came to nothing or stand still, messages nobody took.
+
+Plain rows, one statement each, however many there are.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, and_, exists, func, or_, select
+from sqlalchemy.orm import aliased
+
+from models import overview
+from models.creative import Creative
+from models.message import Message
+from models.task import Task, TaskStatus
+from models.task_status import SuspendedFor
+from models.topic import Topic
+
+LAST_WORDS = 160
+# Steps go on by themselves; what waits for its agent or its limit may be given to somebody else.
+HELD = (SuspendedFor.QUOTA, SuspendedFor.AGENT_OFFLINE)
+
+
+def standing_still(user_id: int) -> Select[*tuple[Any, ...]]:
+    """Open tasks of what the person asked that are put aside for a while, or of which nothing was heard for long."""
+    silent = and_(Task.status == TaskStatus.DELEGATED, Task.why.is_not(None))
+    held = and_(Task.status == TaskStatus.SUSPENDED, Task.suspended_for.in_(HELD), Task.until.is_not(None))
+    return overview.tasks(user_id).where(Task.finished_at.is_(None), Message.user_id == user_id, or_(silent, held))
+
+
+def unrouted(user_id: int, since: datetime) -> Select[*tuple[Any, ...]]:
+    """What the person wrote since then and nobody took, newest first; not where they have written again since."""
+    later = aliased(Message)
+    again = exists().where(later.topic_id == Message.topic_id, later.user_id == user_id, later.id > Message.id)
+    return (
+        select(
+            Message.id,
+            Message.topic_id,
+            Topic.name.label("topic_name"),
+            func.left(Message.text, LAST_WORDS).label("words"),
+            Message.why,
+            Message.created_at,
+        )
+        .join(Topic, Topic.id == Message.topic_id)
+        # To the letter what its index says (models/message.py): there are few of these among all messages.
+        .where(Message.user_id == user_id, Message.delivery.is_(None), Message.why.is_not(None))
+        .where(Message.created_at >= since, Topic.archived_at.is_(None), ~again)
+        .where(Topic.creative_id.in_(Creative.readable_by(user_id)))
+        .order_by(Message.id.desc())
+    )
