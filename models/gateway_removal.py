@@ -10,12 +10,12 @@ from typing import NamedTuple
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from models import gateway_changes
+from models import agent_removal, gateway_changes
 from models.agent import Agent
 from models.broadcast import broadcast
 from models.gateway import Gateway
 from models.gateway_states import Happening
-from models.task import Task, TaskStatus
+from models.task import Task
 from models.topic import Topic
 from models.tray_item import TrayItem, TrayRoute
 from models.user import User
@@ -57,25 +57,13 @@ def remove(session: Session, id: int, by: User | None, now: datetime) -> Gateway
     gateway = gateway_changes.locked(session, id)
     why = WHY.format(by=gateway_changes.NOBODY if by is None else by.name, gateway=gateway.name)
     agent_ids = list(session.scalars(select(Agent.id).where(Agent.gateway_id == id, Agent.removed_at.is_(None))))
-    _cancel(session, agent_ids, why, now)
+    agent_removal.cancel_work(session, agent_ids, why, now)
     for agent in Agent.locked(session, *agent_ids):
         agent.removed_at = now
         broadcast(session, "hub", "agents", agent=agent.id)
+    agent_removal.close_approvals(session, agent_ids)
     session.execute(delete(TrayRoute).where(TrayRoute.gateway_id == id))
     gateway.token = gateway.device_key = gateway.device_token = gateway.env = None
     gateway.wanted, gateway.removed_at = False, now
     gateway.happened(session, Happening.UNWANTED, now, why, actor=gateway_changes.NOBODY if by is None else by.name)
     return gateway
-
-
-def _cancel(session: Session, agent_ids: list[int], why: str, now: datetime) -> None:
-    given = (Task.agent_id.in_(agent_ids), Task.finished_at.is_(None))
-    open_ = session.execute(select(Task.id, Task.topic_id).where(*given)).all()
-    topic_ids = sorted({row.topic_id for row in open_})
-    session.execute(select(Topic.id).where(Topic.id.in_(topic_ids)).order_by(Topic.id).with_for_update(key_share=True))
-    waiting = select(Task.agent_id).where(Task.topic_id.in_(topic_ids), Task.finished_at.is_(None))
-    Agent.locked(session, *session.scalars(waiting.distinct()))
-    for task in Task.locked(session, [row.id for row in open_]):
-        if task.is_open:
-            task.finish(session, TaskStatus.CANCELLED, why, now, "hub")
-    Task.mark_due(session, now, topic_ids=topic_ids)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from models import agent_removal
 from models.access_token import AccessToken
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
@@ -22,6 +23,7 @@ class Loss(NamedTuple):
 
     agents: int
     open_tasks: int
+    approvals: int
     tokens: int
     creatives: int
 
@@ -40,13 +42,13 @@ def change_role(session: Session, user: User, role: str) -> None:
 
 def loss(session: Session, user: User, now: datetime) -> Loss:
     """What would be lost if the person were removed now."""
-    mine = select(Agent.id).where(Agent.owner_id == user.id, Agent.removed_at.is_(None))
+    mine = session.scalars(select(Agent.id).where(Agent.owner_id == user.id, Agent.removed_at.is_(None))).all()
     tasks = select(func.count()).where(Task.agent_id.in_(mine), Task.finished_at.is_(None))
     creatives = select(func.count()).where(Creative.owner_id == user.id, Creative.is_inbox.is_(False))
     valid = [token for token in AccessToken.of(session, user) if token.is_valid(now)]
-    return Loss(
-        len(session.scalars(mine).all()), session.scalar(tasks) or 0, len(valid), session.scalar(creatives) or 0
-    )
+    counted = (tasks, agent_removal.open_approvals(mine))
+    open_tasks, approvals = (session.scalar(query) or 0 for query in counted)
+    return Loss(len(mine), open_tasks, approvals, len(valid), session.scalar(creatives) or 0)
 
 
 def remove(session: Session, user: User, now: datetime) -> None:
@@ -56,11 +58,12 @@ def remove(session: Session, user: User, now: datetime) -> None:
     admin.
     """
     _keep_an_admin(session, user)
-    mine = session.scalars(select(Agent.id).where(Agent.owner_id == user.id, Agent.removed_at.is_(None)))
+    mine = session.scalars(select(Agent.id).where(Agent.owner_id == user.id, Agent.removed_at.is_(None))).all()
     for agent in Agent.locked(session, *mine):
         session.execute(delete(AgentSubscription).where(AgentSubscription.agent_id == agent.id))
         agent.leave(session, None, now)
         agent.removed_at = now
+    agent_removal.close_approvals(session, mine)
     OneTimeLink.end_open(session, user.id)
     session.execute(delete(CreativeShare).where(CreativeShare.user_id == user.id))
     tokens = (AccessToken.user_id == user.id, AccessToken.revoked_at.is_(None))

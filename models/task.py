@@ -55,7 +55,6 @@ class Task(HasSteps, TakesTurns, PutAside, IsARun, Base):
         Index("ix_tasks_suspended", "suspended_for", "until", postgresql_where=text("status = 'suspended'")),
         Index("ix_tasks_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
         Index("ix_tasks_run_id", "gateway_id", "run_id", postgresql_where=text("run_id IS NOT NULL")),
-        Index("ix_tasks_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
         Index("ix_tasks_advance_due_at", "advance_due_at", postgresql_where=text("advance_due_at IS NOT NULL")),
     )
 

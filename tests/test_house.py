@@ -105,6 +105,7 @@ FLOORS = (
     {"topic"},
     {"gateway_work"},
     {"exec_approvals"},
+    {"agent_removal"},
     {"deciding", "gateway_removal", "tray", "withdrawal"},
     {
         "access",
@@ -116,6 +117,7 @@ FLOORS = (
         "gateway_reading",
         "hub_status",
         "inbox",
+        "exporting",
         "lately",
         "listing",
         "membership",

@@ -234,6 +234,7 @@ def page(id: int, form: Form, status: int = 200) -> flask.Response:
         tasks=[work.shown(row) for row in tasks],
         takes=takes(agent.routing_expression),
         may_change=agent.owner_id == user.id,
+        may_remove=agent.owner_id == user.id or user.is_at_least(Role.ADMIN),
         form=form,
         example=EXAMPLE,
         streams=shell.streams(user, "hub"),

@@ -93,7 +93,10 @@ def context(session: Session, user: User, topic: Topic, now: datetime, window: W
         "later": f"{base}?after={found.rows[-1].id}" if found.later and found.rows else None,
         "route": route(topic, listening(session, user, topic, "", now), "", bool(here)) if may_write else None,
         "once": new_once(),
-        "menu": [{"href": f"{base}/edit", "label": f"Change this {'topic' if chat is None else 'chat'}"}] * may_write,
+        "menu": [
+            *[{"href": f"{base}/edit", "label": f"Change this {'topic' if chat is None else 'chat'}"}] * may_write,
+            {"href": f"/topics/{topic.id}/export", "label": "Export it"},
+        ],
         "after_url": f"/topics/{topic.id}/after",
         "read_url": f"/topics/{topic.id}/read",
     }

@@ -14,7 +14,9 @@ from models.base import database_time
 from models.creative import Creative, Level
 from models.database import transaction
 from models.errors import WrongState
+from models.message import Message, Source
 from models.one_time_link import OneTimeLink
+from models.permission_request import Kind, PermissionRequest, Prompt
 from models.task import Task
 from models.topic import Topic
 from models.user import Role, User
@@ -186,10 +188,14 @@ def test_the_confirm_page_names_what_is_lost(visitor: Visitor, bob: User) -> Non
         now = database_time(session)
         registered = registration.register(session, bob, "scout", "laptop", None, now)
         registered.topic.post(session, bob, "do this", now)
+        message = Message.add(session, registered.topic.id, "May I?", Source.PROMPT, agent_id=registered.agent.id)
+        prompt = Prompt(Kind.TOOL, "abcde", bob.id, tool_name="Bash")
+        PermissionRequest.ask(session, prompt, registered.agent.id, registered.topic.id, None, message.id)
         AccessToken.create(session, bob, "laptop", now)
         Creative.create(session, bob, "Docs")
     said = words(visitor.get(f"/people/{bob.id}/remove"))
     assert "One agent stops. One open task is cancelled." in said
+    assert "One approval that they wait for is closed" in said
     assert "One access token ends." in said
     assert "One creative loses its owner; it stays for those it is shared with." in said
     assert again(bob).removed_at is None

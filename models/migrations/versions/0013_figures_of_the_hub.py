@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 COUNTED = ("messages", "tasks_done", "tasks_failed", "approvals", "sessions", "gateways", "seats_taken", "seats")
 
@@ -24,9 +24,6 @@ def upgrade() -> None:
         "messages",
         ["user_id", "id"],
         postgresql_where=sa.text("user_id IS NOT NULL AND delivery IS NULL AND why IS NOT NULL"),
-    )
-    op.create_index(
-        "ix_tasks_finished_at", "tasks", ["finished_at"], postgresql_where=sa.text("finished_at IS NOT NULL")
     )
     op.create_index(
         "ix_permission_requests_decided_at",
