@@ -9,6 +9,7 @@ from models.base import database_time
 from models.database import reading, transaction
 from models.gateway import Gateway
 from models.message import Message
+from models.process import Process
 from models.task import Task
 from models.tray_item import TrayItem
 from models.user import User
@@ -92,3 +93,16 @@ class Harbor:
         """What it said that fits no topic, oldest first."""
         with reading() as session:
             return list(session.query(TrayItem).filter(TrayItem.gateway_id == self.id).order_by(TrayItem.id))
+
+    def key_of(self, topic_id: int) -> str:
+        """The session key that work of a topic went to."""
+        with reading() as session:
+            task = session.query(Task).filter(Task.topic_id == topic_id, Task.session_key.is_not(None)).first()
+            assert task is not None
+            return str(task.session_key)
+
+    def holder_pid(self) -> int:
+        """The process that holds it."""
+        with reading() as session:
+            row = session.get_one(Gateway, self.id)
+            return session.get_one(Process, row.held_by).pid

@@ -238,7 +238,8 @@ class Inbox:
             log.info("history_not_read", address=self.line.address, error=type(error).__name__)
             return
         place = story.question(found, ended.run_id, task.as_sent, task.claimed_at, self.line.protocol)
-        answered = story.answer(found, place) if place is not None else None
+        protocol = self.line.protocol
+        answered = story.answer(found, place, ended.run_id, protocol) if place is not None else None
         if answered is not None and not found.has_active_run:
             self._wordless.pop(ended.run_id, None)
             self._stored(Ended(ended.run, "final", answered.text), task.id)

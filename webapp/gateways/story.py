@@ -53,15 +53,17 @@ def question(found: History, run_id: str, text: str, since: datetime | None, pro
     return None
 
 
-def answer(found: History, place: int) -> Said | None:
-    """What was answered to the message at that place: the last words before the next one."""
-    answered = None
+def answer(found: History, place: int, run_id: str, protocol: int) -> Said | None:
+    """What was answered to the message at that place: the last words of its run, or of one that went on with it."""
+    words = []
     for line in found.messages[place + 1 :]:
         if asks(line):
             break
-        if line.role == "assistant" and line.text.strip() not in SILENCES:
-            answered = line
-    return answered
+        # From protocol 4 on a line without a run was put there by somebody.
+        if line.role == "assistant" and line.text.strip() not in SILENCES and (line.run_id or protocol < 4):
+            words.append(line)
+    found_words = [line for line in words if line.run_id == run_id] or words
+    return found_words[-1] if found_words else None
 
 
 def asked_by(found: History, run_id: str, text: str) -> Said | None:
