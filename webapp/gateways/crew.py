@@ -39,6 +39,8 @@ class Crew:
         self._busy: dict[str, gevent.Greenlet] = {}
         self._again: set[str] = set()
         self._requests: dict[int, gevent.Greenlet] = {}
+        # Gateways whose histories were not read to the end since the last connect.
+        self._behind: set[int] = set()
         line.nudge = self._work_all
 
     def start(self) -> None:
@@ -60,6 +62,7 @@ class Crew:
     def greeted(self, gateway_id: int, name: str) -> None:
         """A connection is there: what was said and asked meanwhile is caught up with, then work goes out."""
         self.couriers[gateway_id] = Courier(self.line, gateway_id, name, self.speaking, self.inbox)
+        self._behind.add(gateway_id)
         self._once(f"greets {gateway_id}", lambda: self._settle_in(gateway_id))
 
     def left(self, gateway_id: int) -> None:
@@ -74,13 +77,16 @@ class Crew:
         """Work may go out, and requests may wait."""
         courier = self.couriers.get(gateway_id)
         if courier is not None and f"greets {gateway_id}" not in self._busy:
+            if gateway_id in self._behind:
+                self._once(f"greets {gateway_id}", lambda: self._settle_in(gateway_id))
             self._once(f"courier {gateway_id}", courier.run)
         self._once(f"requests {gateway_id}", lambda: self.answer_requests(gateway_id))
 
     def missed(self) -> None:
         """The gateway left out frames: what they said is in its histories."""
         for gateway_id in list(self.couriers):
-            self._once(f"greets {gateway_id}", lambda id=gateway_id: self._look_again(id))  # type: ignore[misc]
+            self._behind.add(gateway_id)
+            self.work(gateway_id)
 
     def answer_requests(self, gateway_id: int) -> None:
         """Claims what is asked and carries each out in a greenlet of its own: a stop waits behind nothing."""
@@ -100,7 +106,7 @@ class Crew:
         with transaction() as session:
             row = session.get(Gateway, gateway_id)
             if row is not None and row.hold_epoch == self.line.epochs.get(gateway_id):
-                row.latency_ms = latency_ms if latency_ms is not None else row.latency_ms
+                row.latency_ms = row.latency_ms if latency_ms is None else round(latency_ms, 1)
                 row.open_runs, row.buffered_bytes = open_runs, size
 
     # -- inside ------------------------------------------------------------------------------------------------
@@ -119,6 +125,7 @@ class Crew:
             courier.after_connect()
             courier.run()
         catch_up(self.line, self.speaking, self.storing)
+        self._behind.discard(gateway_id)
 
     def _work_all(self) -> None:
         for gateway_id in list(self.couriers):

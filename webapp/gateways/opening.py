@@ -12,11 +12,15 @@ from webapp.gateways.refusals import ConnectionLost
 
 
 def opened(
-    manager: ConnectionManager, user: Hashable, nudged: Signal, is_called_off: Callable[[], bool]
+    manager: ConnectionManager,
+    user: Hashable,
+    ask: Callable[[], GatewayConnection],
+    nudged: Signal,
+    is_called_off: Callable[[], bool],
 ) -> GatewayConnection:
-    """The user's connection. At each nudge it is asked whether it is called off: then CalledOff is raised.
+    """What `ask` gives, the user's connection. At each nudge: is it called off? Then CalledOff is raised.
 
-    Raises what `ConnectionManager.get` raises.
+    Raises what `ConnectionManager.connect` raises.
     """
     called_off = Signal()
 
@@ -32,7 +36,7 @@ def opened(
     listener = gevent.spawn(listen)
     listener.name = f"{user} listens"
     try:
-        return manager.get(user)
+        return ask()
     except ConnectionLost:
         if called_off.is_set():
             raise CalledOff from None

@@ -11,6 +11,7 @@ look at the row -- not wanted -----------> disconnect, say so, end
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 
 import gevent
@@ -201,8 +202,11 @@ class Supervisor:
                 self.process.up(lambda: self._ending)
             if self._ending or not self._still_held():
                 return
-            self.manager.attach(self.user, row.url, credentials_of(row), row.dialect)
-            connection = opened(self.manager, self.user, self._nudged, self._is_called_off)
+            credentials = credentials_of(row)
+            self.manager.attach(self.user, row.url, credentials, row.dialect)
+            # Not `get`: that repeats a refusal, and whether it is time to ask again is known here.
+            ask = partial(self.manager.connect, row.url, credentials, row.dialect)
+            connection = opened(self.manager, self.user, ask, self._nudged, self._is_called_off)
         except CalledOff:
             return
         except Trouble as trouble:
@@ -276,12 +280,8 @@ class Supervisor:
             self.standing.settle()
         self.crew.work(self.gateway_id)
         self._wait(LOOK_SECONDS)
-        self._write_figures(connection)
-
-    def _write_figures(self, connection: GatewayConnection) -> None:
         if connection.is_open:
-            latency = None if connection.latency_ms is None else round(connection.latency_ms, 1)
-            self.crew.write_figures(self.gateway_id, latency)
+            self.crew.write_figures(self.gateway_id, connection.latency_ms)
 
     def _lost(self, connection: GatewayConnection) -> None:
         self._connection = None
