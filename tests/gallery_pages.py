@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from tests import gallery_data as data
+from tests import gallery_seats
 from tests import gallery_shell as shell
 from tests import gallery_talk as talk
 
@@ -20,7 +21,7 @@ LAMPS = [
 
 def pages() -> dict[str, tuple[str, dict[str, Any]]]:
     """File name to template and context."""
-    return {**topic_pages(), **list_pages(), **bare_pages()}
+    return {**topic_pages(), **list_pages(), **bare_pages(), **gallery_seats.pages()}
 
 
 def topic_pages() -> dict[str, tuple[str, dict[str, Any]]]:
