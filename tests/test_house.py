@@ -22,6 +22,7 @@ SHARED = (
     "webapp.checks",
     "webapp.config",
     "webapp.errors",
+    "webapp.fakes",
     "webapp.fragments",
     "webapp.gateway_words",
     "webapp.gateway_logs",
