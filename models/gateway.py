@@ -179,7 +179,8 @@ class Gateway(Base):
     def note(
         self, session: Session, event: str, words: str, *, detail: str | None = None, actor: str = "hub", **about: Any
     ) -> None:
-        """A line in its timeline."""
+        """A line in its timeline; who listens to its stream is told of which kind it is (`told_as`)."""
+        broadcast(session, self.stream, gateway_states.told_as(event, self.problem_code), gateway=self.id)
         Activity.record(
             session,
             ActivityKind.GATEWAY,

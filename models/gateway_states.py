@@ -73,6 +73,13 @@ class Happening(StrEnum):
     RESTART = "restart"
 
 
+def told_as(event: str, problem: str | None) -> str:
+    """The kind under which a line of the timeline is told inside the hub: exit, notification, error or status."""
+    if event in ("exit", "notification"):
+        return event
+    return "error" if problem is not None else "status"
+
+
 def after(state: GatewayState, happening: Happening, attempts: int) -> GatewayState:
     """The state that follows; `attempts` counts the tries that have failed in a row, this one included.
 

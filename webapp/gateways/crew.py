@@ -11,6 +11,7 @@ from models.gateway import Gateway
 from models.gateway_request import GatewayRequest
 from webapp.gateways.asking import Asking
 from webapp.gateways.catching_up import catch_up
+from webapp.gateways.channels import Channels
 from webapp.gateways.consent import Approvals
 from webapp.gateways.courier import Courier
 from webapp.gateways.inbox import Inbox
@@ -35,6 +36,7 @@ class Crew:
         self.approvals = Approvals(line)
         self.storing = Storing(line, self.speaking)
         self.inbox = Inbox(line, self.speaking, self.storing, self.approvals)
+        self.channels = Channels(line)
         self.couriers: dict[int, Courier] = {}
         self._busy: dict[str, gevent.Greenlet] = {}
         self._again: set[str] = set()

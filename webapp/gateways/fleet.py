@@ -250,6 +250,7 @@ class Fleet:
     def _hear(self, connection: GatewayConnection, event: Event) -> None:
         crew = self.crews.get(connection.url)
         if crew is not None:
+            crew.channels.receive(event)
             crew.inbox.receive(connection, event)
 
     def _missed(self, connection: GatewayConnection, count: int) -> None:
