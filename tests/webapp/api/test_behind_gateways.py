@@ -192,6 +192,21 @@ def test_the_status_tells_operators_of_all_connections(ops: Person) -> None:
     assert process in [one["id"] for one in found["processes"]]
 
 
+def test_the_status_adds_up_what_each_process_tells_of_itself(ops: Person) -> None:
+    line = {"job": "prune", "every_seconds": 3600.0, "last_seconds": 0.1, "last_error": None}
+    with database.transaction() as session:
+        now = database_time(session)
+        for swept, at in ((2, "2026-11-26T12:00:00Z"), (3, "2026-11-26T11:00:00Z")):
+            process = Process.start(session, now)
+            process.holds = {
+                "gateways": {"buffers": {"swept": swept, "heartbeats": 1, "ignored": 9}},
+                "timetable": [{**line, "last_run_at": at}],
+            }
+    found = ops.call("GET", "/status")
+    assert (found["buffers"]["swept"], found["buffers"]["heartbeats"], found["buffers"]["duplicates"]) == (5, 2, 0)
+    assert found["timetable"] == [{**line, "last_run_at": "2026-11-26T12:00:00Z"}]
+
+
 def test_the_status_tells_others_what_is_theirs(ops: Person, alice: Person) -> None:
     id = gateway(ops)
     agent(ops, id)
