@@ -24,7 +24,7 @@ $(VENV)/.ready-test: $(VENV)/.ready requirements-test.lock
 	@touch $@
 
 run: setup
-	@SWITCHYARD_DATA_DIR="$${SWITCHYARD_DATA_DIR:-./var}" exec $(BIN)/python -m webapp.cli run
+	@SWITCHYARD_DATA_DIR="$${SWITCHYARD_DATA_DIR:-./var}" exec $(BIN)/python wsgi.py
 
 demo: setup
 	@SWITCHYARD_DATA_DIR="$${SWITCHYARD_DATA_DIR:-./var/demo}" exec $(BIN)/python -m webapp.cli demo

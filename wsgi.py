@@ -196,7 +196,7 @@ def keep_row(hub: Hub) -> None:
             with transaction() as session:
                 now = database_time(session)
                 if not Process.beat(session, hub.process_id or 0, now, held):
-                    hub.process_id = Process.start(session, now).id
+                    Process.start(session, now, hub.process_id)
         except DatabaseAway:
             log.warning("database_away", process=hub.process_id)
         gevent.sleep(BEAT_SECONDS)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from tests.bench.process import ROOT
 
-FILES = ("broadcast", "memory", "presence", "latency")
+FILES = ("broadcast", "memory", "presence", "restart", "latency")
 RESULTS = ROOT / "bench-results.json"
 
 

@@ -7,6 +7,7 @@ each reader that is woken in between would be time taken from the server.
 import base64
 import json
 import os
+import re
 import select
 import socket
 import sys
@@ -17,13 +18,14 @@ from webapp.server import raise_file_limit
 
 IDENTIFIER = json.dumps({"channel": "BenchChannel", "stream": "topic:5"})
 STUCK_BUFFER = 4096
+AMONG = re.compile(r'"N%(\d+)\+(\d+)"')
 
 
 class Crowd:
     """Clients of one server; the stuck ones never read again after their confirmation."""
 
     def __init__(self, port: int, token: str, identifier: str) -> None:
-        """Every `NUMBER` in token and identifier becomes the number of the client."""
+        """Every `NUMBER` in token and identifier becomes the number of the client, `"N%100+7"` that, as a number."""
         self._port, self._token, self._identifier = port, token, identifier
         self._readers: list[socket.socket] = []
         self._stuck: list[socket.socket] = []
@@ -36,6 +38,23 @@ class Crowd:
             client.setblocking(False)
             self._readers.append(client)
         self._stuck += [self._subscribed(count + number, STUCK_BUFFER) for number in range(stuck)]
+
+    def come_back(self, count: int) -> int:
+        """Opens and subscribes `count` sockets all at once; returns when all are confirmed.
+
+        Who is sent round, as a busy hub does, is back at once.
+        """
+        asking = {number: self._asking(number, None) for number in range(count)}
+        self._readers = []
+        while asking:
+            number, client = asking.popitem()
+            try:
+                _confirmed(client)
+                self._readers.append(client)
+            except (RuntimeError, ConnectionError):
+                client.close()
+                asking = {number: self._asking(number, None), **asking}
+        return time.monotonic_ns()
 
     def expect(self, frames: int, frame_bytes: int) -> int:
         """Waits until every reader has all its bytes; returns when, in nanoseconds of the monotonic clock."""
@@ -57,7 +76,13 @@ class Crowd:
         return waited
 
     def _subscribed(self, number: int, buffer: int | None) -> socket.socket:
+        client = self._asking(number, buffer)
+        _confirmed(client)
+        return client
+
+    def _asking(self, number: int, buffer: int | None) -> socket.socket:
         client = socket.socket()
+        client.settimeout(30)
         if buffer is not None:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         client.connect(("127.0.0.1", self._port))
@@ -68,15 +93,19 @@ class Crowd:
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
             "Sec-WebSocket-Protocol: actioncable-v1-json, actioncable-unsupported\r\n\r\n".encode()
         )
-        identifier = self._identifier.replace("NUMBER", str(number))
+        identifier = AMONG.sub(lambda found: str(number % int(found[1]) + int(found[2])), self._identifier)
+        identifier = identifier.replace("NUMBER", str(number))
         command = json.dumps({"command": "subscribe", "identifier": identifier}).encode().ljust(126)
         client.sendall(bytes((0x81, 0xFE)) + len(command).to_bytes(2) + b"mask" + unmask(command, b"mask"))
-        heard = b""
-        while b"confirm_subscription" not in heard or not heard.endswith(b"}"):
-            heard += (data := client.recv(4096))
-            if not data or b"reject" in heard:
-                raise RuntimeError(f"not subscribed: {heard!r}")
         return client
+
+
+def _confirmed(client: socket.socket) -> None:
+    heard = b""
+    while b"confirm_subscription" not in heard or not heard.endswith(b"}"):
+        heard += (data := client.recv(4096))
+        if not data or b"reject" in heard or b"disconnect" in heard:
+            raise RuntimeError(f"not subscribed: {heard!r}")
 
 
 def _readable(client: socket.socket) -> bool:
@@ -96,6 +125,8 @@ def main() -> None:
         if verb == "open":
             crowd.open(*map(int, numbers))
             print(json.dumps({}), flush=True)
+        elif verb == "come_back":
+            print(json.dumps({"finished": crowd.come_back(*map(int, numbers))}), flush=True)
         else:
             print(json.dumps({"ready": True}), flush=True)
             print(json.dumps({"finished": crowd.expect(*map(int, numbers))}), flush=True)

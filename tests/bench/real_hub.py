@@ -5,9 +5,10 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
@@ -23,15 +24,28 @@ KEY = "a-bench-key-that-is-long-enough-for-everybody"
 READY = "ready at "
 
 
-@dataclass(frozen=True)
+@dataclass
 class RealHub:
     """Where it is, and who may come in."""
 
-    pid: int
+    process: "subprocess.Popen[str]"
     port: int
     token: str
     agent_ids: list[int]
     topic_ids: list[int]
+    start: Callable[[int], "subprocess.Popen[str]"]
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self.process.pid
+
+    def restart(self) -> None:
+        """kill -9, and back on the same port when it accepts."""
+        self.process.kill()
+        self.process.communicate()
+        self.process = self.start(self.port)
+        _port(self.process)
 
     def private_bytes(self) -> int:
         """The RAM that is the process's own."""
@@ -48,12 +62,14 @@ def real_hub(agents: int) -> Iterator[RealHub]:
     try:
         with tempfile.TemporaryDirectory() as folder:
             token, agent_ids, topic_ids = _people(url, agents)
-            process = _started(url, folder)
+            start = partial(_started, url, folder)
+            process = start(0)
+            hub = RealHub(process, _port(process), token, agent_ids, topic_ids, start)
             try:
-                yield RealHub(process.pid, _port(process), token, agent_ids, topic_ids)
+                yield hub
             finally:
-                process.kill()
-                process.communicate()
+                hub.process.kill()
+                hub.process.communicate()
     finally:
         _admin(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -71,8 +87,8 @@ def _people(url: str, agents: int) -> tuple[str, list[int], list[int]]:
     return token, *ids
 
 
-def _started(url: str, folder: str) -> "subprocess.Popen[str]":
-    settings = {"DATABASE_URL": url, "SECRET_KEY": KEY, "DATA_DIR": folder, "PORT": "0"}
+def _started(url: str, folder: str, port: int) -> "subprocess.Popen[str]":
+    settings = {"DATABASE_URL": url, "SECRET_KEY": KEY, "DATA_DIR": folder, "PORT": str(port)}
     environment = {**os.environ, **{f"SWITCHYARD_{name}": value for name, value in settings.items()}}
     return subprocess.Popen(
         [sys.executable, "wsgi.py"],
