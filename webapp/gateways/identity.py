@@ -1,5 +1,6 @@
 """What this hub shows to one gateway: its token, its device key (made once, kept sealed), and what it asks for."""
 
+from models.agent import Agent
 from models.database import repeated, transaction
 from models.gateway import Gateway
 from webapp.gateways.credentials import Credentials
@@ -19,9 +20,20 @@ def credentials_of(row: Gateway) -> Credentials:
     )
 
 
-@repeated
 def with_device(gateway_id: int) -> Gateway:
-    """The row, with a device key: made at the first connect, and kept for good. Shared by all at one address."""
+    """The row, with a device key: made at the first connect, and kept for good. Agents' own keys are compared anew."""
+    _compare_keys(gateway_id)
+    return _with_device(gateway_id)
+
+
+@repeated
+def _compare_keys(gateway_id: int) -> None:
+    with transaction() as session:
+        Agent.judge_keys(session, session.get_one(Gateway, gateway_id))
+
+
+@repeated
+def _with_device(gateway_id: int) -> Gateway:
     with transaction() as session:
         row = session.get_one(Gateway, gateway_id, with_for_update={"key_share": True})
         if row.device_key is None:
