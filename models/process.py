@@ -36,9 +36,11 @@ class Process(Base):
     holds: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
 
     @classmethod
-    def start(cls, session: Session, now: datetime) -> "Process":
-        """This process, as a new row."""
+    def start(cls, session: Session, now: datetime, id: int | None = None) -> "Process":
+        """This process, as a new row; under its old `id` when the row was taken for a dead one's."""
         process = cls(host=host(), pid=os.getpid(), seen_at=now)
+        if id is not None:
+            process.id = id
         session.add(process)
         session.flush()
         return process
