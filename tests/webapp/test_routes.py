@@ -44,7 +44,7 @@ NOWHERE = 8_888_888
 GUARDED = {"member": Role.MEMBER, "approver": Role.APPROVER, "operator": Role.OPERATOR, "admin": Role.ADMIN}
 # Written whenever somebody comes in or is looked up: no effect of the request itself.
 TOUCHED = {"browsers", "sign_in_attempts", "idempotency_keys", "access_tokens"}
-WORDS = {"secret": "no-such-secret", "filename": "switchyard.css", "kind": "csv", "verb": "connect"}
+WORDS = {"secret": "no-such-secret", "filename": "switchyard.css"}
 # What is sent, so that it is the right that is refused and not the form.
 FIELDS = {
     "/messages": {"text": "Let me in"},
@@ -118,9 +118,8 @@ class Scene:
             kind, name = found[1] or "string", found[2]
             if kind == "int":
                 return str(self.ids[self.named(rule, name)] if real else NOWHERE)
-            return {"secret": "no-such-secret", "filename": "switchyard.css", "kind": "csv", "verb": "connect"}.get(
-                name, "x"
-            )
+            any_of = re.match(r"any\('?([\w-]+)", found[0][1:])
+            return any_of[1] if any_of else WORDS.get(name, "x")
 
         return re.sub(r"<(?:(\w+)(?:\([^)]*\))?:)?(\w+)>", value, rule)
 
