@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROUNDS ?= 500
 MINUTES ?= 10
+REAL ?=
 
 # A path with spaces is fine: every path below is relative to this folder.
-.PHONY: setup setup-test run demo test lint types bench races soak scale ci lock clean wheel
+.PHONY: setup setup-test run demo test test-real lint types bench races soak scale ci lock clean wheel
 
 setup: $(VENV)/.ready
 setup-test: $(VENV)/.ready-test
@@ -31,6 +32,11 @@ demo: setup
 
 test: setup-test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Installs real OpenClaw gateways of both wire protocols into .gateway-lab/ (GATEWAY_LAB names another folder).
+test-real: setup-test
+	@$(BIN)/python -m tests.real.installed
+	@$(BIN)/python -m pytest tests/real $(REAL)
 
 lint: setup-test
 	@$(BIN)/python tests/lint.py
