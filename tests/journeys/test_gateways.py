@@ -103,6 +103,20 @@ def test_what_was_said_while_nobody_listened_is_delivered_once(harbor: Harbor) -
     assert harbor.texts(topic).count("said into the void") == 1
 
 
+def test_a_gateway_that_is_too_busy_to_tell_what_it_has_is_asked_again(harbor: Harbor) -> None:
+    topic = harbor.topic()
+    task = harbor.ask(topic, "finish unheard [[mock chunks=6 delay=150]]")
+    until(lambda: harbor.task(task)["partial"], "the text so far")
+    run = harbor.gateway.ledger.run(harbor.task(task)["run_id"])
+    harbor.gateway.faults.refuse = 503
+    harbor.gateway.cut()
+    until(lambda: run.state == "final", "the end that nobody hears")
+    harbor.gateway.faults.untold, harbor.gateway.faults.refuse = 1000, None
+    until(lambda: "does not tell" in (harbor.task(task)["why"] or ""), "the reason why it is not answered", 20)
+    harbor.gateway.faults.untold = 0
+    assert (harbor.wait(task, "done")["why"], harbor.texts(topic)[1:]) == (None, [run.text])
+
+
 def test_a_crash_with_a_run_in_flight_is_answered_once(harbor: Harbor) -> None:
     topic = harbor.topic()
     task = harbor.ask(topic, "survive [[mock chunks=10 delay=200]]")

@@ -4,6 +4,8 @@ claimed is not sent: what was claimed and not noted as begun is looked for in th
 sent again, under the same key.
 """
 
+from datetime import datetime
+
 import structlog
 from gevent.pool import Pool
 
@@ -31,6 +33,8 @@ AT_ONCE = 8
 BUSY_SECONDS = 2.0
 # What was sent without an answer is looked for in the history no sooner.
 SENT_SECONDS = 5.0
+# A gateway that did not tell what it has of a task is asked again no sooner.
+UNTOLD_SECONDS = 5.0
 # Since a connect: how long a run that the history knows and nobody speaks of may stay silent.
 PATIENCE_SECONDS = 30.0
 # What a key that was sent before is answered with, once its run is over.
@@ -45,6 +49,7 @@ class Courier:
         self.speaking, self.inbox = speaking, inbox
         self._pool = Pool(AT_ONCE)
         self._sending: dict[int, float] = {}
+        self._untold: dict[int, float] = {}  # by task: when its gateway did not tell what it has of it
         self._not_before = 0.0
 
     def stop(self) -> None:
@@ -55,7 +60,7 @@ class Courier:
         """Sends what can be sent now. Raises NotHeld, DatabaseAway."""
         if not self.line.is_open or clock() < self._not_before:
             return
-        self._look_for_claimed()
+        self._look_for_untold()
         with reading() as session:
             topics = gateway_work.waiting_topics(session, self.gateway_id)
         for topic_id in topics:
@@ -161,19 +166,21 @@ class Courier:
 
     # -- looking for what was sent -----------------------------------------------------------------------------
 
-    def _look_for_claimed(self) -> None:
+    def _look_for_untold(self) -> None:
+        """What was sent without an answer, and what the gateway was too busy to tell of after the last connect."""
         with reading() as session:
             now = database_time(session)
-            tasks = [
-                task
-                for task in gateway_work.under_way(session, [self.gateway_id])
-                if task.status == TaskStatus.CLAIMED
-                and task.id not in self._sending
-                and task.claimed_at is not None
-                and (now - task.claimed_at).total_seconds() >= SENT_SECONDS
-            ]
+            tasks = [task for task in gateway_work.under_way(session, [self.gateway_id]) if self._is_untold(task, now)]
         for task in tasks:
             self._look_for(task)
+
+    def _is_untold(self, task: Task, now: datetime) -> bool:
+        if task.id in self._sending:
+            return False
+        if task.id in self._untold:
+            return clock() - self._untold[task.id] >= UNTOLD_SECONDS
+        since = task.claimed_at if task.status == TaskStatus.CLAIMED else None
+        return since is not None and (now - since).total_seconds() >= SENT_SECONDS
 
     def _look_for(self, task: Task) -> None:
         """One task that may or may not have reached the gateway, or was answered while nobody listened."""
@@ -181,8 +188,11 @@ class Courier:
         try:
             found = story.read(self.line, str(task.session_key))
         except (ConnectionLost, MethodRefused) as error:
+            self._untold[task.id] = clock()
             self._say(task.id, f"{self.name} does not tell what it has of this: {error}")
             return
+        if self._untold.pop(task.id, None) is not None:
+            self._say(task.id, None)
         with reading() as session:
             self.speaking.known(run_id, self.speaking.for_task(session, task))
         place = story.question(found, run_id, task.as_sent, task.claimed_at, protocol)
@@ -221,7 +231,7 @@ class Courier:
             self.speaking.changed(run)
 
     @repeated
-    def _say(self, id: int, why: str) -> None:
+    def _say(self, id: int, why: str | None) -> None:
         with transaction() as session:
             [task] = Task.locked(session, [id])
             if task.is_open and task.why != why:

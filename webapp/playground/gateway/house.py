@@ -63,6 +63,7 @@ class Faults:
     states: tuple[str, ...] = ("status", "delta", "final", "aborted", "error")
     cut_after: int | None = None  # so many chat events from now, all sockets are cut
     refuse: int | None = None  # new connections get this HTTP status; 0 hangs up
+    untold: int = 0  # so many histories from now are not told
     location: str = "ws://169.254.169.254/"  # where a status of 300 to 399 sends them
     chance: random.Random = field(default_factory=lambda: random.Random(1))
 

@@ -146,6 +146,10 @@ class Methods:
         limit = call.params.get("limit", 200)
         if not 0 < limit <= 1000:
             raise invalid("invalid chat.history params: at /limit: must be <= 1000")
+        faults = self._house.faults
+        if faults.untold > 0:
+            faults.untold -= 1
+            raise refusals.Refused("UNAVAILABLE", "histories are being reclaimed", retry_after=0.5)
         key = self._house.key(call.params["sessionKey"])
         offset = max(call.params.get("offset", 0), 0)
         if self._house.settings.protocol > 3:
