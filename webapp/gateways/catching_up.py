@@ -85,10 +85,7 @@ def _is_looked_after(
     task = gateway_work.task_of_run(session, line.gateway_ids, key)
     if task is None:
         return storing.is_stored(session, key)  # an earlier attempt
-    if task.is_open:
-        return True
-    reply = None if task.reply_message_id is None else session.get(Message, task.reply_message_id)
-    return reply is not None and reply.text.strip() == said.text.strip()
+    return task.is_open or (asked is not None and storing.is_told(session, asked, said.text))
 
 
 def _texts(line: Line, topic_id: int, since: datetime) -> set[str]:

@@ -13,6 +13,7 @@ from models.agent import Agent
 from models.base import database_time
 from models.database import reading, repeated, transaction
 from models.hears_runs import NO_ANSWER, STOPPED, Run
+from models.message import Message
 from models.proactive_message_buffer import BufferedRun
 from models.processed_run import ProcessedRun
 from models.running_answer import RunningAnswer
@@ -144,8 +145,10 @@ class Storing:
         origin = story.origin_of(ended.run_id, ended.session_key, asked, ours)
         gateway_id = ids[0] if isinstance(place, str) else place.gateway_id
         self.line.check(session, gateway_id)
-        if not ProcessedRun.claim(session, gateway_id, ended.run_id, ended.state, origin):
+        told = ours and asked is not None and self.is_told(session, asked, ended.text)
+        if not ProcessedRun.claim(session, gateway_id, ended.run_id, ended.state, origin) or told:
             self.line.buffer.figures.duplicates += 1
+            self._forget(session, ended)
             return None
         if isinstance(place, str) or topic is None:
             why = place if isinstance(place, str) else "Its topic is gone."
@@ -167,6 +170,14 @@ class Storing:
     def _forget(self, session: Session, ended: Ended) -> None:
         for id in self.line.gateway_ids:
             RunningAnswer.end(session, id, ended.run_id)
+
+    def is_told(self, session: Session, asked: Said, text: str) -> bool:
+        """Whether the question of ours has this answer already: it was read in the history before its run told it."""
+        task = gateway_work.task_of_run(session, self.line.gateway_ids, str(asked.idempotency_key))
+        if task is None or task.reply_message_id is None:
+            return False
+        reply = session.get(Message, task.reply_message_id)
+        return reply is not None and reply.text.strip() == text.strip()
 
     def is_stored(self, session: Session, run_id: str) -> bool:
         """Whether this run has ended here before."""

@@ -13,6 +13,8 @@ from webapp.gateways.wire import History, Said
 READ_SECONDS = 30.0
 NEWEST = 200
 CRON = "cron"
+# After a crash a gateway tells the agent, as a user would, to go on with what it was asked.
+RECOVERY = "main_session_restart_recovery"
 # What an agent says when there is nothing to say.
 SILENCES = frozenset({"", "HEARTBEAT_OK", "NO_REPLY"})
 CLOCKS = timedelta(minutes=2)
@@ -31,7 +33,7 @@ def read(line: Line, key: str, limit: int = NEWEST) -> History:
 
 def asks(line: Said) -> bool:
     """Whether it is something that is answered: a user's line, or what a job was told."""
-    return line.role == "user" or is_job(line)
+    return (line.role == "user" and line.tool != RECOVERY) or is_job(line)
 
 
 def is_job(line: Said) -> bool:
@@ -43,7 +45,7 @@ def question(found: History, run_id: str, text: str, since: datetime | None, pro
     """Where our message stands, by our key; before protocol 4 by its text and time."""
     for place in range(len(found.messages) - 1, -1, -1):
         line = found.messages[place]
-        if line.role != "user":
+        if line.role != "user" or not asks(line):
             continue
         if protocol >= 4:
             if line.idempotency_key == run_id:

@@ -233,7 +233,8 @@ def test_a_crash_is_no_goodbye_and_the_run_is_taken_up_under_a_new_id(gateway: G
     assert text_of(final).endswith("w0040")
     entry = ours.ledger.run(resumed)
     assert (entry.source, entry.state, entry.idempotency_key) == ("resumed", "final", run_id)
-    asked, answered = after.history()["messages"]
+    asked, told, answered = after.history()["messages"]
+    assert (told["role"], told["provenance"]["sourceTool"]) == ("user", "main_session_restart_recovery")
     assert asked["idempotencyKey"] == f"{run_id}:user"
     assert answered["__openclaw"]["runId"] == resumed
     assert [each.run_id for each in ours.ledger.spoken("agent:main:room")] == [resumed]

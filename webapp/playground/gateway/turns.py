@@ -23,6 +23,9 @@ CONFLICT = (
 )
 AGAIN = "\N{WARNING SIGN}\ufe0f Agent failed before reply: {}"
 STATUSES = {"running": "in_flight", "aborted": "timeout", "error": "error"}
+# What a gateway tells its agent, as a user's line, before it goes on with a run that a crash interrupted.
+INTERRUPTED = "[System] Your previous turn was interrupted by a gateway restart. Continue from the existing transcript."
+RECOVERY = {"kind": "internal_system", "sourceTool": "main_session_restart_recovery"}
 
 
 @dataclass
@@ -128,6 +131,8 @@ class Turns:
             entry = self._entry(lost.session_key, "resumed", str(uuid.uuid4()), lost.message, lost.idempotency_key)
             lost.into, entry.begun = entry.run_id, lost.begun
             session = self._house.session(lost.session_key)
+            if lost.begun:
+                self._house.line(session, session.hear(INTERRUPTED, entry.run_id, RECOVERY))
             self.follow(session, entry)
         for key in [key for key in self.waiting if key not in self.active]:
             self._take_next(key)
