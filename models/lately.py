@@ -29,9 +29,9 @@ def acts(user: User, since: datetime) -> Select[*tuple[Any, ...]]:
     """
     newest = select(Activity).order_by(Activity.id.desc()).limit(NEWEST).subquery()
     line = aliased(Activity, newest)
-    shown = select(
-        line.id, line.at, line.kind, line.event, line.text, line.detail, line.topic_id, line.task_id, line.gateway_id
-    )
+    columns = (line.id, line.at, line.kind, line.event, line.text, line.detail)
+    links = (line.topic_id, line.task_id, line.gateway_id, Gateway.name.label("gateway_name"))
+    shown = select(*columns, *links).outerjoin(Gateway, Gateway.id == line.gateway_id)
     shown = shown.where(line.at >= since).order_by(line.id.desc())
     if user.is_at_least(Role.OPERATOR):
         return shown

@@ -29,7 +29,7 @@ from models.passwords import hash_password
 from models.task import Task, TaskEvent
 from models.topic import Topic, TopicRead
 from models.user import User
-from webapp import logs
+from webapp import demo_day, logs
 from webapp.config import Config, ConfigError
 from webapp.demo_conversations import AGENTS, CONVERSATIONS, PEOPLE, Conversation, Line
 from webapp.demo_gateway import DemoGateway
@@ -67,6 +67,7 @@ def fill(password: str) -> str:
         now = database_time(session)
         people = {name.split()[0]: User.create(session, email, name, role, hashed) for email, name, role in PEOPLE}
         mira = people["Mira"]
+        demo_day.acts(session, people, now)
         agents = {}
         for name, session_id, label in AGENTS:
             agents[name] = registration.register(session, mira, name, session_id, label, now).agent
@@ -74,6 +75,7 @@ def fill(password: str) -> str:
         creatives = _creatives(session, people)
         for conversation in CONVERSATIONS:
             _tell(session, conversation, creatives[conversation.creative], people, agents, now)
+        demo_day.tell(session, people, agents, now)
         for agent in agents.values():
             for row in AgentSubscription.of(session, agent.id):
                 session.delete(row)
@@ -144,6 +146,7 @@ def _say(
             Task.sent(session, [(task.id, task.sent_to or "")])
             session.execute(update(Task).where(Task.id == task.id).values(created_at=at))
     session.execute(update(Message).where(Message.id == message.id).values(created_at=at))
+    session.execute(update(Topic).where(Topic.id == topic.id).values(active_at=at))
     return message.id
 
 

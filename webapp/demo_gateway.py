@@ -9,14 +9,17 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
 
-from models import gateway_agents, gateway_changes
+from models import chatting, gateway_agents, gateway_changes, pool_changes
 from models.base import database_time
+from models.chatting import Chosen
 from models.creative import Creative
 from models.errors import NotFound
 from models.topic import Topic
 from models.user import User
 
 NAME, AGENT, AT_THE_GATEWAY = "harbor", "pilot", "pilot"
+SEATS = ("desk-1", "desk-2", "desk-3")
+CHATS = ("Which berth is free on Friday?", "Plan the crossing for the regatta.")
 TOPIC = "Ferry times"
 QUESTION = "When does the next ferry leave? [[mock chunks=9 delay=250 reply=At+14:30,+and+then+every+40+minutes.]]"
 
@@ -33,8 +36,9 @@ class DemoGateway:
     def begin(cls, environment: Mapping[str, str]) -> "DemoGateway":
         """Starts it and waits until it listens."""
         token = secrets.token_urlsafe(24)
+        agents = [word for name in (AT_THE_GATEWAY, *SEATS) for word in ("--agent", name)]
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "webapp.playground.gateway", "--port", "0", "--agent", AT_THE_GATEWAY],
+            [sys.executable, "-m", "webapp.playground.gateway", "--port", "0", *agents],
             env={**environment, "OPENCLAW_GATEWAY_TOKEN": token},
             stdout=subprocess.PIPE,
             text=True,
@@ -61,5 +65,8 @@ class DemoGateway:
             agent = gateway_agents.add(session, owner, owner, AGENT, gateway, AT_THE_GATEWAY)
             topic = Topic.create(session, Creative.inbox_of(session, owner.id), TOPIC, agent.id)
             topic.post(session, owner, QUESTION, now)
+            pool_changes.set_pool(session, gateway.id, AT_THE_GATEWAY, "wait", SEATS, now)
+            for text in CHATS:
+                chatting.open_chat(session, owner, agent.id, Chosen(text=text), now)
         else:
             gateway_changes.move(session, known, owner, self.url, hosts, now, self.token)

@@ -8,6 +8,7 @@ from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from models import lately
+from models.activity import ActivityKind
 from models.task import TaskStatus
 from models.user import User
 from webapp.pages import activity
@@ -41,16 +42,19 @@ def tells(row: Any) -> bool:
 
 def act(row: Any) -> dict[str, Any]:
     """A line of activity, with links to what it tells of."""
-    links = [Markup('<a href="{}">{}</a>').format(href, words) for words, href in activity.links(row)]
-    meta = Markup(" · ").join([*([row.detail] if row.detail else []), *links]) or None
-    state = activity.LAMPS.get(row.event, "done")
-    return {"at": row.at, "state": state, "word": row.event.replace("_", " "), "text": row.text, "meta": meta}
+    links = [(words, href) for words, href in activity.links(row) if not href.startswith("/gateways/")]
+    shown = [Markup('<a href="{}">{}</a>').format(href, words) for words, href in links]
+    meta = Markup(" · ").join([*([row.detail] if row.detail else []), *shown]) or None
+    state, text = activity.LAMPS.get(row.event, "done"), row.text
+    if row.kind == ActivityKind.GATEWAY and row.gateway_name:  # its lines do not name it: on its page they need not
+        text = Markup('<a href="/gateways/{}">{}</a>: {}').format(row.gateway_id, row.gateway_name, row.text)
+    return {"at": row.at, "state": state, "word": row.event.replace("_", " "), "text": text, "meta": meta}
 
 
 def ended(row: Any) -> dict[str, Any]:
     """A task that is over."""
     state, word, sentence = ENDED[TaskStatus(row.status)]
-    link = Markup('<a href="/tasks/{}">{}</a>').format(row.id, row.topic_name)
+    link = Markup('<a href="/tasks/{}">{}</a>').format(row.id, row.topic_name.rstrip("."))
     text = sentence.format(Markup("<strong>{}</strong>").format(row.handle), link)
     return {"at": row.at, "state": state, "word": word, "text": text, "meta": row.why}
 

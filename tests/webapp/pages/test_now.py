@@ -224,7 +224,7 @@ def test_operators_see_the_last_day_of_the_hub_in_charts_with_tables(stage: Stag
             session.add(row)
     page = olga.get("/")
     assert "Messages 20" in words(page) and "Seats 2 of 5 taken" in words(page)
-    assert page.text.count('<figure class="chart"') == 5 and 'role="img"' in page.text
+    assert page.text.count('<figure class="small-chart"') == 5 and 'role="img"' in page.text
     assert page.text.count('class="gap"') == 5 and "The hub was off" in page.text
     assert "<caption" in page.text and ' style="' not in page.text
     assert "Last day" not in words(stage.visitor(stage.alice).get("/"))
