@@ -64,7 +64,9 @@ function apply({ html, answer, refresh: event }, ask) {
 // What differs by reader comes as a nudge to look again: the navigation, or the page when it asked for such events.
 function nudge(event) {
   const asked = document.querySelector('meta[name="refresh-on"]')?.content.split(" ") ?? []
-  if (["topics", "approvals", "rights", "gateways", "tray", "look_again"].includes(event)) soon("shell", renewShell)
+  const waits = event === "slots" && asked.includes(event) // a chat in line: its place may have changed
+  const around = ["topics", "chats", "approvals", "rights", "gateways", "tray", "look_again"]
+  if (around.includes(event) || waits) soon("shell", renewShell)
   if (asked.includes(event) || event === "look_again") soon("page", renew)
 }
 
@@ -83,7 +85,7 @@ async function renewShell() {
   if (!response?.ok || response.redirected) return
   const page = new DOMParser().parseFromString(await response.text(), "text/html")
   countInTitle(page.getElementById("shell-approvals")?.dataset.count ?? "0")
-  for (const id of ["shell-nav", "shell-bottom", "shell-aside", "shell-approvals", "shell-gateway"]) {
+  for (const id of ["shell-nav", "shell-bottom", "shell-aside", "shell-approvals", "shell-gateway", "shell-seat", "shell-seats"]) {
     const theirs = page.getElementById(id), ours = document.getElementById(id)
     if (theirs && ours && !ours.contains(document.activeElement)) ours.replaceChildren(...theirs.childNodes)
   }

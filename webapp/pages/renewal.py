@@ -1,6 +1,7 @@
 """What stands around a page, alone: for an open page whose person has something new."""
 
 import re
+from typing import Any
 
 import flask
 
@@ -9,10 +10,10 @@ from models.database import transaction
 from models.errors import NotFound
 from models.topic import Topic
 from webapp.auth import person, signed_in
-from webapp.pages import conversation
+from webapp.pages import chat_words, conversation
 from webapp.pages.forms import answer
 
-TOPIC = re.compile(r"/topics/([0-9]{1,15})")
+TOPIC = re.compile(r"/(topics|chats)/([0-9]{1,15})")
 
 blueprint = flask.Blueprint("renewal", __name__)
 
@@ -20,19 +21,21 @@ blueprint = flask.Blueprint("renewal", __name__)
 @blueprint.get("/shell")
 @signed_in
 def shell() -> flask.Response:
-    """The navigation, and the aside of an open topic. `at` is the path of the page."""
-    topic = TOPIC.fullmatch(flask.request.args.get("at", ""))
-    return answer("streams/shell.html", aside=aside(int(topic[1])) if topic else None)
+    """The navigation, the aside of an open topic, the seat of an open chat. `at` is the path of the page."""
+    found = TOPIC.fullmatch(flask.request.args.get("at", ""))
+    return answer("streams/shell.html", **(beside(found[1], int(found[2])) if found else {}))
 
 
-def aside(topic_id: int) -> dict[str, object] | None:
-    """Who is in the topic and what goes on there; None for one that is none of this person's."""
+def beside(kind: str, id: int) -> dict[str, Any]:
+    """Who is in the topic and what goes on there, and a chat's seat; nothing for one that is none of this person's."""
     user = person()
     with transaction() as session:
-        try:
-            topic = Topic.seen_by(session, user, topic_id)
-        except NotFound:
-            return None
         now = database_time(session)
+        chat = chat_words.owned(session, user, id) if kind == "chats" else None
+        try:
+            topic = Topic.seen_by(session, user, id if kind == "topics" else chat.topic_id if chat else 0)
+        except NotFound:
+            return {}
         here = conversation.agents_in(session, topic, now)
-        return conversation.aside(session, user, topic, here, now)
+        seat = None if chat is None else chat_words.seat(session, chat, now)
+        return {"aside": conversation.aside(session, user, topic, here, now), "seat": seat}

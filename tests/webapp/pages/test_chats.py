@@ -129,3 +129,14 @@ def test_without_an_agent_behind_a_gateway_the_page_says_what_is_needed(app: fla
     assert Visitor(app).get("/chats").status_code == 303
     with transaction() as session:
         assert session.scalars(select(Topic.id).where(Topic.name == "New chat")).first() is None
+
+
+def test_an_open_page_looks_again_at_its_seat_and_at_the_header(place: Place) -> None:
+    seated, waiting = place.open("First"), place.open("Second")
+    visitor = place.visitor()
+    before = words(visitor.get(f"/shell?at=/chats/{waiting}"))
+    assert "Place 1 in the line" in before and "seats taken" in before and "In this topic" in before
+    visitor.get(f"/chats/{seated}/delete")
+    visitor.post(f"/chats/{seated}/delete")
+    assert "On slot 1" in words(visitor.get(f"/shell?at=/chats/{waiting}"))
+    assert "On slot 1" not in words(place.visitor(newcomer(name="Jonas")).get(f"/shell?at=/chats/{waiting}"))
