@@ -130,7 +130,7 @@ class RunningHub:
     def wait(self) -> int:
         """Until it has ended; the exit code."""
         assert self._process is not None
-        return self._process.wait(20)
+        return self._process.wait(60)
 
     def log(self) -> str:
         """What it has logged."""
