@@ -95,6 +95,11 @@ class RunningHub:
         lines.put("")
 
     @property
+    def folder(self) -> str:
+        """Its data folder."""
+        return self._folder.name
+
+    @property
     def pid(self) -> int:
         """The hub's process."""
         assert self._process is not None

@@ -6,22 +6,18 @@ import socket
 import sys
 from typing import Any
 
-import psutil
-
-from tests import local_gateway
+from tests import left_behind, local_gateway
 from tests.conditions import until
 from tests.hub import RunningHub, person
-from webapp.gateways.process import runs
 
 PLAYGROUND = ["-m", "webapp.playground.gateway"]
-OURS = ("local_gateway.py", "relay.py", "webapp.playground.gateway")
 
 
 class Operator:
     """Somebody who runs gateways over the REST API."""
 
     def __init__(self, hub: RunningHub) -> None:
-        self.hub = hub
+        self.hub, self.ports = hub, list[int]()
         self.id, self.token = person(f"olga-{hub.port}-{os.urandom(3).hex()}@example.org", "Olga", "operator")
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -32,7 +28,9 @@ class Operator:
 
     def add(self, name: str, command: list[str], port: int | None = None, **more: Any) -> int:
         """A managed gateway, not started."""
-        given = {"name": name, "managed": True, "port": port or free_port(), "command": command, **more}
+        port = port or free_port()
+        self.ports.append(port)
+        given = {"name": name, "managed": True, "port": port, "command": command, **more}
         return self.call("POST", "/gateways", given)["id"]
 
     def playground(self, name: str, **more: Any) -> int:
@@ -67,6 +65,14 @@ class Operator:
         until(again, f"gateway {id} to run again", seconds)
         return self.gateway(id)
 
+    def processes(self) -> set[tuple[int, float]]:
+        """All that runs of its gateways, the relays included."""
+        return left_behind.processes(self.hub.folder, self.ports)
+
+    def none_left(self) -> None:
+        """Until nothing runs of its gateways."""
+        left_behind.none_left(self.hub.folder, self.ports)
+
     def timeline(self, id: int) -> list[str]:
         """What happened to it, oldest first."""
         return [line["event"] for line in self.call("GET", f"/gateways/{id}/timeline?limit=200")["items"]][::-1]
@@ -76,21 +82,6 @@ def free_port() -> int:
     """A port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
-
-
-def processes() -> set[tuple[int, float]]:
-    """Gateways and relays that run now, by pid and start."""
-    found = set()
-    for process in psutil.process_iter(["pid", "create_time", "cmdline"]):
-        words = " ".join(process.info["cmdline"] or [])
-        if any(one in words for one in OURS) and runs(process):
-            found.add((process.pid, process.info["create_time"]))
-    return found
-
-
-def none_left(before: set[tuple[int, float]]) -> None:
-    """Until nothing runs that did not run before, the relays included."""
-    until(lambda: processes() <= before, f"none of {processes() - before} to be left", 20)
 
 
 def kill(pid: int) -> None:

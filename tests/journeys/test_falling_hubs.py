@@ -8,12 +8,11 @@ from models.base import database_time
 from models.database import transaction
 from tests.conditions import until
 from tests.hub import RunningHub, wait_ready
-from tests.journeys.supervised import Operator, kill, none_left, processes
+from tests.journeys.supervised import Operator, kill
 
 
 @pytest.mark.parametrize("on_stop", ["stop", "leave"])
 def test_the_hubs_own_stop_obeys_what_was_set(database_url: str, on_stop: str) -> None:
-    before = processes()
     with RunningHub(database_url, on_stop=on_stop) as hub:
         wait_ready(hub)
         operator = Operator(hub)
@@ -24,7 +23,7 @@ def test_the_hubs_own_stop_obeys_what_was_set(database_url: str, on_stop: str) -
         if on_stop == "leave":
             assert psutil.Process(pid).is_running()
         else:
-            none_left(before)
+            operator.none_left()
         hub.start()
         wait_ready(hub)
         until(lambda: operator.gateway(office)["connection"] == "connected", "the connection", 30)
@@ -41,12 +40,12 @@ def test_a_hub_that_is_killed_finds_its_children_and_their_relays_again(database
         office = operator.playground("office of a killed hub")
         operator.verb(office, "start")
         pid = operator.wait(office, "running")["process"]["pid"]
-        there = processes()
+        there = operator.processes()
         hub.kill()
         hub.start()
         wait_ready(hub)
         until(lambda: operator.gateway(office)["connection"] == "connected", "the connection", 30)
-        assert operator.gateway(office)["process"]["pid"] == pid and processes() == there
+        assert operator.gateway(office)["process"]["pid"] == pid and operator.processes() == there
         kill(pid)
         operator.wait_again(office, pid)
         operator.verb(office, "stop")
@@ -68,5 +67,5 @@ def test_what_was_stopped_while_the_hub_was_dead_is_ended_when_it_is_back(databa
         hub.start()
         wait_ready(hub)
         until(lambda: operator.gateway(office)["process"]["pid"] is None, "the process to be ended", 30)
-        assert pid not in {one for one, _ in processes()} and operator.gateway(office)["state"] == "stopped"
+        assert pid not in {one for one, _ in operator.processes()} and operator.gateway(office)["state"] == "stopped"
         operator.call("DELETE", f"/gateways/{office}")

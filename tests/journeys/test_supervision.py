@@ -13,15 +13,7 @@ from tests import local_gateway
 from tests.conditions import until
 from tests.hub import RunningHub
 from tests.journeys.conftest import Alice
-from tests.journeys.supervised import Operator, free_port, kill, none_left, processes
-
-
-@pytest.fixture(autouse=True)
-def nothing_left() -> Iterator[None]:
-    """Processes are listed before and after: a test leaves none."""
-    before = processes()
-    yield
-    none_left(before)
+from tests.journeys.supervised import Operator, free_port, kill
 
 
 @pytest.fixture
@@ -34,6 +26,7 @@ def operator(hub: RunningHub) -> Iterator[Operator]:
         operator.wait(gateway["id"], "stopped", 20)
         until(lambda id=gateway["id"]: operator.gateway(id)["process"]["pid"] is None, "its process to be gone", 20)
         operator.call("DELETE", f"/gateways/{gateway['id']}")
+    operator.none_left()
 
 
 def test_it_starts_answers_falls_and_answers_again(hub: RunningHub, operator: Operator, alice: Alice) -> None:

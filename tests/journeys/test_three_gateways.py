@@ -8,7 +8,7 @@ import random
 
 from tests.conditions import until
 from tests.hub import RunningHub, wait_ready
-from tests.journeys.supervised import Operator, kill, none_left, processes
+from tests.journeys.supervised import Operator, kill
 from webapp import ports
 
 ROUNDS = int(os.environ.get("FALLS", "3"))
@@ -16,7 +16,7 @@ NAMES = ("office", "home", "lab")
 
 
 def test_three_gateways_outlive_random_kills_and_two_deaths_of_the_hub(database_url: str) -> None:
-    before, chance = processes(), random.Random(5)
+    chance = random.Random(5)
     with RunningHub(database_url) as hub:
         wait_ready(hub)
         operator = Operator(hub)
@@ -47,9 +47,9 @@ def test_three_gateways_outlive_random_kills_and_two_deaths_of_the_hub(database_
             assert holder is not None and holder.pid == found["process"]["pid"] == pids[id]
             told = operator.timeline(id)
             assert told.count("process") == kills[id] + 1 and told.count("exit") == kills[id], told
-        assert len(processes() - before) == 2 * len(ids), "one process each, and its relay"
+        assert len(operator.processes()) == 2 * len(ids), "one process each, and its relay"
         for id in ids:
             operator.verb(id, "stop")
         for id in ids:
             operator.wait(id, "stopped")
-        none_left(before)
+        operator.none_left()

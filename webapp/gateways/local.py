@@ -31,6 +31,8 @@ RESTART_SECONDS = 1.0
 SLOW_START_SECONDS = 60.0
 LONGEST_START_SECONDS = 300.0
 AT_WORK_SECONDS = 0.5
+# One that was connected and leaves so many questions in a row unanswered is not waited for any longer.
+SILENT_POLLS = 3
 HEALTH_SECONDS = 30.0
 LAST_WORDS_SECONDS = 1.0
 
@@ -194,7 +196,7 @@ class LocalGateway:
         """Up to 30 polls, one a second. Raises Trouble when it ends meanwhile, or is not ready by then."""
         process, answer = self.process, probes.Answer(False, "")
         assert process is not None
-        worked = process.worked()
+        worked, silent = process.worked(), 0
         for poll in range(POLLS):
             if not process.alive():
                 raise self.ended() or Trouble(Problem.CRASHED, f"{self.name} ended.")
@@ -204,6 +206,9 @@ class LocalGateway:
                 return process
             if cancelled():
                 raise CalledOff
+            silent = silent + 1 if answer.silent else 0
+            if self._connected_once and silent >= SILENT_POLLS:
+                break
             if poll + 1 < POLLS:
                 self._pace.sleep(POLL_SECONDS)
         self.failed()

@@ -8,16 +8,21 @@ from typing import Any
 ASK_SECONDS = 3.0
 MOST_BYTES = 1 << 16
 READY, ALIVE = "/readyz", ("/healthz", "/health")
+SILENT = "it does not answer"
 # Answers of somebody who serves other things and has no such page: whether it is a gateway, its greeting says.
 NO_SUCH_PAGE = (400, 401, 403, 404, 405, 426, 501)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`ok` None: it answers, but has no such page. `words` says what is missing, for a sentence."""
+    """`ok` None: it answers, but has no such page. `words` says what is missing, for a sentence.
+
+    `silent`: it took the question and did not answer, as one does that is frozen, and none that is restarting.
+    """
 
     ok: bool | None
     words: str
+    silent: bool = False
 
 
 def ready(port: int, seconds: float = ASK_SECONDS) -> Answer:
@@ -39,7 +44,7 @@ def alive(port: int, seconds: float = ASK_SECONDS) -> Answer:
 
 def _judged(status: int | None, said: Any) -> Answer:
     if status is None:
-        return Answer(False, str(said))
+        return Answer(False, str(said), said == SILENT)
     if 200 <= status < 300:
         return Answer(True, "")
     failing = said.get("failing") if isinstance(said, dict) else None
@@ -55,7 +60,7 @@ def _get(port: int, path: str, seconds: float) -> tuple[int | None, Any]:
         answer = connection.getresponse()
         content = answer.read(MOST_BYTES)
     except TimeoutError:
-        return None, "it does not answer"
+        return None, SILENT
     except (OSError, http.client.HTTPException) as error:
         refused = isinstance(error, ConnectionRefusedError)
         return None, "nothing listens yet" if refused else "it does not speak HTTP"

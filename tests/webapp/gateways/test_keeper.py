@@ -17,8 +17,7 @@ from models.gateway import Gateway
 from models.gateway_states import Problem
 from models.process import host
 from tests import local_gateway
-from tests.conditions import until
-from tests.webapp.gateways.test_local import processes
+from tests.left_behind import none_left
 from webapp.gateways.keeper import ProcessKeeper
 from webapp.gateways.local import Pace, Trouble
 
@@ -44,7 +43,7 @@ class Office:
     def __init__(self, folder: pathlib.Path, *fault: str) -> None:
         self.folder = folder
         with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
+            port = self.port = server.getsockname()[1]
         with transaction() as session:
             address = f"ws://127.0.0.1:{port}"
             gateway = Gateway(name=f"office {port}", url=address, address=address, token="t" * 20, managed=True)
@@ -74,7 +73,7 @@ class Office:
 
 @pytest.fixture
 def office(database_url: str, tmp_path: pathlib.Path) -> Iterator[Callable[..., Office]]:
-    before, made = processes(), []
+    made: list[Office] = []
 
     def make(*fault: str) -> Office:
         made.append(Office(tmp_path, *fault))
@@ -84,7 +83,7 @@ def office(database_url: str, tmp_path: pathlib.Path) -> Iterator[Callable[..., 
     for one in made:
         for keeper in one.keepers:
             keeper.down()
-    until(lambda: processes() <= before, "every process of this test to be gone, the relays included", 20)
+    none_left(tmp_path, [one.port for one in made])
 
 
 def test_the_row_knows_the_process_from_its_start_to_its_end(office: Callable[..., Office]) -> None:

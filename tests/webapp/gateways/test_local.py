@@ -16,12 +16,14 @@ import pytest
 from models.gateway_states import Problem
 from tests import local_gateway
 from tests.conditions import until
+from tests.left_behind import none_left
 from webapp import gateway_logs
 from webapp.gateways.local import (
     COOL_DOWN_SECONDS,
     LONGEST_START_SECONDS,
     POLLS,
     RESTART_SECONDS,
+    SILENT_POLLS,
     SLOW_START_SECONDS,
     LocalGateway,
     NotYet,
@@ -58,9 +60,9 @@ class Started:
         self.proof: Callable[[], str | None] = lambda: "it speaks no gateway protocol"
         self.all: list[LocalGateway] = []
 
-    def gateway(self, *arguments: str, command: list[str] | None = None) -> LocalGateway:
+    def gateway(self, *arguments: str, command: list[str] | None = None, pace: Pace | None = None) -> LocalGateway:
         launch = Launch(command or [sys.executable, "-S", SCRIPT, *arguments], self.port, TOKEN, {}, self.folder, 1)
-        self.all.append(LocalGateway("office", launch, lambda: self.proof(), pace=self.clock.pace))
+        self.all.append(LocalGateway("office", launch, lambda: self.proof(), pace=pace or self.clock.pace))
         return self.all[-1]
 
     def stranger(self, *arguments: str) -> "subprocess.Popen[bytes]":
@@ -81,25 +83,13 @@ class Started:
         return "\n".join(gateway_logs.tail(self.folder, 1))
 
 
-def processes() -> set[tuple[int, float]]:
-    """All that descends from this test, and the relays."""
-    found = set()
-    for process in psutil.process_iter(["pid", "create_time", "cmdline"]):
-        if runs(process) and any(
-            str(part).endswith(("local_gateway.py", "relay.py")) for part in process.info["cmdline"] or []
-        ):
-            found.add((process.pid, process.info["create_time"]))
-    return found
-
-
 @pytest.fixture
 def here(tmp_path: pathlib.Path) -> Iterator[Started]:
-    before = processes()
     started = Started(tmp_path)
     yield started
     for gateway in started.all:
         gateway.down()
-    until(lambda: processes() <= before, "every process of this test to be gone, the relays included", 20)
+    none_left(tmp_path, [started.port])
 
 
 def test_it_is_started_and_found_ready(here: Started) -> None:
@@ -239,13 +229,25 @@ def test_one_that_ignores_term_is_gone_with_its_child(here: Started) -> None:
 
 
 def test_a_flood_ends_in_a_gateway_that_is_ready_and_a_small_log(here: Started) -> None:
-    office = here.gateway("flood")
+    office = here.gateway("flood", pace=Pace())
     process = office.up()
     assert process.alive()
     relay = process.relay
     assert relay is not None and psutil.Process(relay.pid).memory_info().rss < 24 << 20
     assert psutil.Process(os.getpid()).memory_info().rss < 1 << 30
     assert sum(file.stat().st_size for file in gateway_logs.files(here.folder, 1)) < 8 << 20
+
+
+def test_a_frozen_one_is_not_waited_for_like_one_that_starts(here: Started) -> None:
+    office = here.gateway("ready")
+    process = office.up()
+    office.connected()
+    os.kill(process.pid, signal.SIGSTOP)
+    here.clock.slept.clear()
+    with pytest.raises(Trouble, match="does not answer yet: it does not answer"):
+        office.up()
+    assert len(here.clock.slept) == SILENT_POLLS - 1
+    assert office.up().pid != process.pid
 
 
 class Line:
