@@ -39,7 +39,8 @@ def context_for(session: Session, chat: ChatSession, task: Task) -> str | None:
     agents = select(Agent.id, Agent.handle).where(Agent.id.in_({turn.agent_id for turn in turns if turn.agent_id}))
     persons = {row.id: row.name for row in session.execute(people)}
     others = {row.id: row.handle for row in session.execute(agents)}
-    return block((persons.get(turn.user_id) or others.get(turn.agent_id, "?"), turn.text) for turn in turns)
+    found = block((persons.get(turn.user_id) or others.get(turn.agent_id, "?"), turn.text) for turn in turns)
+    return None if found is None else f"{found}\n\n"  # the person's own words stand by themselves
 
 
 def block(turns: Iterable[tuple[str, str]]) -> str | None:

@@ -121,7 +121,7 @@ def test_a_move_carries_one_block_and_an_unmoved_seat_gets_none(harbor: Seats) -
     first, second, moved, after = (one.message for one in sent)
     assert (first, second, after) == ("My cat is called Ada.", "She is grey.", "Sure?"), "the text is carried unchanged"
     assert "Mira: My cat is called Ada.\n" in moved and "Mira: She is grey.\n" in moved
-    assert moved.endswith("What is she called?") and moved.count("What is she called?") == 1
+    assert moved.endswith("The message follows.]\n\nWhat is she called?") and moved.count("What is she called?") == 1
 
 
 def test_a_seat_that_is_left_is_reset_and_its_own_chat_brings_the_conversation_back(harbor: Seats) -> None:

@@ -77,7 +77,7 @@ def test_after_a_move_one_block_goes_before_the_first_message_and_none_before_th
         "[Switchyard: what was said in this chat before it moved here.]\n"
         "Alice: My cat is called Ada.\n"
         "pilot: Noted.\n"
-        "[Switchyard: end of what was said before. The message follows.]"
+        "[Switchyard: end of what was said before. The message follows.]\n\n"
     )
     assert turn(two, chat, "Sure?", "Yes.").context is None
 
