@@ -8,6 +8,7 @@ import flask
 import msgspec
 
 from models.errors import Invalid, Malformed
+from webapp import half_letters
 
 T = TypeVar("T")
 
@@ -22,10 +23,6 @@ KINDS = {
     "object": "an object",
     "datetime": "a time",
 }
-# A plugin cuts texts as it likes, and JavaScript writes half a surrogate pair as an escape that is no Unicode.
-ESCAPES = re.compile(
-    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-)
 
 
 def body(wanted: type[T]) -> T:
@@ -57,20 +54,13 @@ def query_or_body(wanted: type[T]) -> T:
 
 def _decoded(raw: bytes, wanted: type[T]) -> T:
     try:
-        return msgspec.json.decode(_whole(raw), type=wanted)
+        return msgspec.json.decode(half_letters.replaced(raw), type=wanted)
     except msgspec.ValidationError as error:
         raise unfit(error, wanted) from None
     except RecursionError:
         raise Malformed("The body is nested too deeply.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"The body is no valid JSON: {str(error).removeprefix('JSON is malformed: ')}.") from None
-
-
-def _whole(raw: bytes) -> bytes:
-    """The body with half a surrogate pair replaced by the sign for what is lost."""
-    if b"\\u" not in raw:
-        return raw
-    return ESCAPES.sub(lambda found: b"\\ufffd" if found[1] else found[0], raw)
 
 
 def unfit(error: msgspec.ValidationError, wanted: Any) -> Invalid:

@@ -125,7 +125,7 @@ class GatewayConnection:
             if self.closed.is_set():
                 raise self._lost() from None
             self._end(refused.text)
-            raise
+            raise refused.passed(self.credentials.hidden) from None
         except BaseException:
             self._end("the beginning was given up")
             raise
@@ -166,7 +166,7 @@ class GatewayConnection:
                 raise NoAnswer(f"The gateway did not answer {method} within {timeout:g} seconds.") from None
             raise
         if response.error is not None:
-            raise MethodRefused(response.error)
+            raise MethodRefused(response.error.passed(self.credentials.hidden))
         return response.payload
 
     def close(self, reason: str, code: int = NORMAL) -> None:
@@ -280,14 +280,13 @@ class GatewayConnection:
     def _end(self, reason: str, code: int | None = None, *, goodbye: bool = False) -> None:
         if self.closed.is_set():
             return
-        self.why, self.close_code = reason, code
+        self.why, self.close_code = self.credentials.hidden(reason), code
         self.closed.set()
         self._pending.fail(self._lost())
         socket = self._greeting.socket
         if self.hello is not None:
-            log.info(
-                "gateway_disconnected", url=self.url, reason=reason[:200], close_code=code, frames=self.counts["frames"]
-            )
+            why, frames = self.why[:200], self.counts["frames"]
+            log.info("gateway_disconnected", url=self.url, reason=why, close_code=code, frames=frames)
         if socket is not None and goodbye and code is not None:
             socket.close(code, reason)
         self._greeting.cut()

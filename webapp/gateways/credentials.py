@@ -1,7 +1,9 @@
 """What a connection shows to its gateway, and what it asks for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hmac import compare_digest
+from typing import Any
 
 from webapp.gateways.device import DeviceKey
 
@@ -9,6 +11,9 @@ READ, WRITE, APPROVALS = "operator.read", "operator.write", "operator.approvals"
 WANTED = (READ, WRITE, APPROVALS)
 # Without the last two nobody is asked: commands that need a person are refused by the gateway itself.
 CAPS = ("tool-events", "approvals", "exec-approvals")
+
+# What is shorter is part of any word.
+HIDDEN, SHORTEST = "[hidden]", 6
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,16 @@ class Credentials:
         if self.token:
             return {"token": self.token}
         return {"password": self.password} if self.password else {}
+
+    def hidden(self, value: Any) -> Any:
+        """The value without our secrets: a gateway may quote what it was shown, and people read its words."""
+        if isinstance(value, str):
+            for secret in (self.token, self.password, self.device_token):
+                value = value.replace(secret, HIDDEN) if secret and len(secret) >= SHORTEST else value
+            return value
+        if isinstance(value, Mapping):
+            return {self.hidden(name): self.hidden(item) for name, item in value.items()}
+        return [self.hidden(item) for item in value] if isinstance(value, list) else value
 
     def asked(self, by_device: bool) -> tuple[str, ...]:
         """The scopes to ask for."""

@@ -13,6 +13,7 @@ from webapp.gateways.approvals import approval, approval_event, followed_approva
 from webapp.gateways.chat import chat_event
 from webapp.gateways.histories import history, read_history, was_heard
 from webapp.gateways.wire import (
+    LONGEST_WORDS,
     Challenge,
     Event,
     GatewayError,
@@ -21,12 +22,12 @@ from webapp.gateways.wire import (
     Response,
     ToolEvent,
     Unreadable,
+    decoded,
     mapping,
     seconds,
     text_or_none,
     texts,
     whole,
-    without_nul,
 )
 
 # Besides what follows: one room for all verbs of the dialect.
@@ -46,8 +47,6 @@ SHAKES_HANDS = True  # `connect` comes first, and hello says what may be done
 CLIENT_ID, CLIENT_MODE, ROLE, PLATFORM = "gateway-client", "backend", "operator", "linux"
 TICK = "tick"
 SHUTDOWN = "shutdown"
-
-_decode = msgspec.json.Decoder().decode
 
 
 def request(id: str, method: str, params: Mapping[str, Any]) -> str:
@@ -86,9 +85,7 @@ def parse(text: str | bytes) -> Response | Event | Unreadable:
     """One frame from a gateway. Never raises."""
     try:
         raw = text if isinstance(text, bytes) else text.encode()
-        frame = _decode(raw)
-        if b"\\u0000" in raw:
-            frame = without_nul(frame)
+        frame = decoded(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         return Unreadable(type(error).__name__)
     if not isinstance(frame, dict):
@@ -109,7 +106,7 @@ def error_of(value: Any) -> GatewayError:
     after = seconds(error.get("retryAfterMs"))
     return GatewayError(
         text_or_none(error.get("code")) or "UNKNOWN",
-        text_or_none(error.get("message")) or "The gateway gave no reason.",
+        (text_or_none(error.get("message")) or "The gateway gave no reason.")[:LONGEST_WORDS],
         details,
         error.get("retryable") is True,
         seconds(details.get("retryAfterMs")) if after is None else after,
@@ -138,8 +135,8 @@ def hello(payload: Any) -> Hello | None:
     return Hello(
         protocol=protocol,
         version=text_or_none(server.get("version")) or "",
-        boot_id=text_or_none(server.get("bootId")),
-        scopes=texts(auth.get("scopes")),
+        boot_id=(text_or_none(server.get("bootId")) or "")[:80] or None,
+        scopes=tuple(scope[:80] for scope in texts(auth.get("scopes"))[:80]),
         device_token=text_or_none(auth.get("deviceToken")),
         methods=texts(mapping(found.get("features")).get("methods")),
         tick_seconds=tick / 1000 if 0 < tick <= 3_600_000 else usual.tick_seconds,

@@ -23,6 +23,7 @@ from webapp.gateways.frames import (
     was_heard,
 )
 from webapp.gateways.wire import (
+    LONGEST_WORDS,
     Challenge,
     ChatEvent,
     Event,
@@ -31,12 +32,12 @@ from webapp.gateways.wire import (
     Params,
     Response,
     Unreadable,
+    decoded,
     mapping,
     said_text,
     seconds,
     text_or_none,
     whole,
-    without_nul,
 )
 
 __all__ = [
@@ -68,8 +69,6 @@ CODES = {
     -32603: "UNAVAILABLE",
 }
 
-_decode = msgspec.json.Decoder().decode
-
 
 def request(id: str, method: str, params: Mapping[str, Any]) -> str:
     """The frame that asks; `id` comes back with the answer."""
@@ -93,9 +92,7 @@ def parse(text: str | bytes) -> Response | Event | Unreadable:
     """One frame from a gateway. Never raises."""
     try:
         raw = text if isinstance(text, bytes) else text.encode()
-        frame = _decode(raw)
-        if b"\\u0000" in raw:
-            frame = without_nul(frame)
+        frame = decoded(raw)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as broken:
         return Unreadable(type(broken).__name__)
     if not isinstance(frame, dict):
@@ -117,7 +114,7 @@ def error_of(value: Any) -> GatewayError:
     known = CODES.get(number, str(number)) if number is not None else "UNKNOWN"
     return GatewayError(
         text_or_none(data.get("code")) or known,
-        text_or_none(error.get("message")) or "The gateway gave no reason.",
+        (text_or_none(error.get("message")) or "The gateway gave no reason.")[:LONGEST_WORDS],
         mapping(data.get("details")) or data,
         data.get("retryable") is True,
         seconds(data.get("retryAfterMs")),

@@ -4,7 +4,7 @@ The error's `details.code` decides, never the close code: 1008 means a wrong tok
 and a slow reader alike.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from webapp.gateways.wire import GatewayError, text_or_none
@@ -36,6 +36,11 @@ class Refused(Exception):
         self.code, self.text, self.fix = code, text, fix
         self.details = dict(details or {})
         self.retry_after, self.fatal = retry_after, fatal
+
+    def passed(self, through: Callable[[Any], Any]) -> "Refused":
+        """The same with its words and details as `through` gives them back."""
+        text, fix, details = through(self.text), through(self.fix), through(self.details)
+        return Refused(self.code, text, fix, details, self.retry_after, self.fatal)
 
 
 class ConnectionLost(Exception):
@@ -182,7 +187,7 @@ def missing(wanted: tuple[str, ...], granted: tuple[str, ...]) -> tuple[str, ...
 
 def _pairing(details: dict[str, Any]) -> Refused:
     id = text_or_none(details.get("requestId"))
-    known = id is not None and id.replace("-", "").isalnum()
+    known = id is not None and len(id) <= 200 and id.replace("-", "").isalnum()
     command = f"openclaw devices approve {id}" if known else "openclaw devices list"
     return Refused(
         "pairing",

@@ -59,12 +59,18 @@ def lost(connection: GatewayConnection) -> str:
 def facts(refused: Refused) -> dict[str, Any]:
     """What belongs to a refusal: the gateway's own details, the fix, the command to copy; each of them short."""
     kept = {
-        name: value[:MOST] if isinstance(value, str) else value
+        name[:80]: _short(value)
         for name, value in list(refused.details.items())[:30]
         if isinstance(value, str | int | float | bool | list) or value is None
     }
     request = refused.details.get("requestId")
-    return {**kept, "fix": refused.fix, "request_id": request if isinstance(request, str) else None}
+    return {**kept, "fix": refused.fix, "request_id": request[:200] if isinstance(request, str) else None}
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_short(one) for one in value[:30] if isinstance(one, str | int | float)]
+    return value[:MOST] if isinstance(value, str) else value
 
 
 def chance() -> float:

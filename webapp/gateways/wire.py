@@ -3,16 +3,23 @@
 Text from a gateway is data of a stranger: nothing here is checked beyond its type.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
+
+from webapp import half_letters
 
 Params = dict[str, Any]
 
 LONGEST_RUN_ID = 200
 LONGEST_SESSION_KEY = 512
 LONGEST_WAIT = 3600.0  # seconds a gateway may ask us to wait
+LONGEST_WORDS = 4_000  # characters of what a gateway says of itself: a reason, an id
+
+_decode = msgspec.json.Decoder().decode
 
 # States of a chat event that end its run; the first one counts.
 TERMINAL = frozenset({"final", "aborted", "error"})
@@ -27,6 +34,10 @@ class GatewayError:
     details: Mapping[str, Any] = field(default_factory=dict)
     retryable: bool = False
     retry_after: float | None = None  # seconds
+
+    def passed(self, through: Callable[[Any], Any]) -> "GatewayError":
+        """The same with its words and details as `through` gives them back."""
+        return replace(self, message=through(self.message), details=through(self.details))
 
 
 @dataclass(frozen=True)
@@ -204,6 +215,21 @@ def said_text(message: Any) -> str | None:
     pieces = [mapping(item) for item in content]
     found = [piece.get("text") for piece in pieces if piece.get("type") == "text"]
     return "".join(piece for piece in found if isinstance(piece, str))
+
+
+def decoded(raw: bytes) -> Any:
+    """A frame's JSON, without what no database can store. Raises msgspec.DecodeError, UnicodeError, RecursionError.
+
+    A gateway that cuts a text in the middle of a sign must not lose us the frame: it may be the end of a run.
+    """
+    try:
+        value = _decode(raw)
+    except msgspec.DecodeError:
+        whole_letters = half_letters.replaced(raw)
+        if whole_letters == raw:
+            raise
+        value = _decode(whole_letters)
+    return without_nul(value) if b"\\u0000" in raw else value
 
 
 def without_nul(value: Any) -> Any:

@@ -108,6 +108,51 @@ def test_a_connection_greets_and_knows_what_was_agreed() -> None:
     assert "device" not in params
 
 
+@pytest.mark.parametrize(
+    "says",
+    [
+        lambda peer, asked: peer.refuse(asked, "INVALID_REQUEST", "bad token a-token", details={"got": ["a-token"]}),
+        lambda peer, asked: peer.close(4000, "no a-token here"),
+    ],
+)
+def test_a_gateway_that_quotes_our_token_is_told_of_without_it(says: Any) -> None:
+    def script(peer: Peer) -> None:
+        says(peer, peer.challenge())
+        peer.idle()
+
+    refused = refused_by(script)
+    assert "[hidden]" in refused.text
+    assert "a-token" not in f"{refused} {refused.text} {refused.details}"
+
+
+def test_an_answer_or_a_goodbye_that_quotes_our_token_is_told_of_without_it() -> None:
+    def script(peer: Peer) -> None:
+        peer.greet()
+        peer.refuse(peer.hear(), "INVALID_REQUEST", "a-token may not do this")
+        peer.close(4000, "a-token is out")
+        peer.idle()
+
+    with scripted(script) as gateway:
+        connection = connect(gateway)
+        connection.open()
+        with pytest.raises(MethodRefused) as refused:
+            connection.request("chat.send", {})
+        assert refused.value.message == "[hidden] may not do this"
+        connection.closed.wait(5)
+        assert connection.why == "[hidden] is out"
+
+
+def test_half_a_letter_does_not_lose_the_end_of_a_run(notes: Notes) -> None:
+    payload = {"runId": "r-1", "sessionKey": "s", "state": "final", "message": {"content": "cut \ud83d here \\ud83d"}}
+
+    with scripted(doing(lambda peer: peer.event("chat", payload))) as gateway:
+        connection = connect(gateway, on_event=notes.hear)
+        connection.open()
+        eventually(lambda: notes.events)
+        assert notes.events[0].payload["message"]["content"] == "cut \ufffd here \\ud83d"
+        connection.close("done")
+
+
 def test_the_upgrade_has_no_origin_and_goes_to_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")

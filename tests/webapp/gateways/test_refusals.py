@@ -1,12 +1,13 @@
 """Every refusal a gateway knows becomes a state with plain words, the fix, and the right patience."""
 
+import json
 from typing import Any
 
 import pytest
 
 from tests.webapp.gateways import captured
-from webapp.gateways import frames, refusals
-from webapp.gateways.wire import GatewayError
+from webapp.gateways import frames, refusals, row_words
+from webapp.gateways.wire import GatewayError, Response
 
 INVALID = "INVALID_REQUEST"
 
@@ -92,6 +93,21 @@ def test_pairing_names_the_exact_command() -> None:
 def test_no_stranger_writes_a_command_for_the_owner_to_run() -> None:
     hostile = GatewayError("NOT_PAIRED", "x", {"code": "PAIRING_REQUIRED", "requestId": "x; rm -rf ~"})
     assert "rm -rf" not in refusals.of_error(hostile).fix
+
+
+def test_a_stranger_s_words_are_kept_short() -> None:
+    details = {"code": "PAIRING_REQUIRED", "requestId": "a" * 90_000, "list": ["b" * 90_000] * 90, "deep": [[["c"]]]}
+    found = refusals.of_error(GatewayError("NOT_PAIRED", "no", details))
+    assert len(found.text) < 200
+    assert len(json.dumps(row_words.facts(found))) < 200_000
+    answer = frames.parse(json.dumps({"type": "res", "id": "1", "ok": False, "error": {"message": "d" * 90_000}}))
+    assert isinstance(answer, Response) and answer.error is not None
+    assert len(answer.error.message) == 4_000
+    hello = frames.hello(
+        {"type": "hello-ok", "protocol": 4, "server": {"bootId": "e" * 900}, "auth": {"scopes": ["f" * 900] * 900}}
+    )
+    assert hello is not None and hello.boot_id == "e" * 80  # what its column takes
+    assert hello.scopes == ("f" * 80,) * 80
 
 
 def test_scopes_that_were_not_given_are_missing_unless_all_were() -> None:
