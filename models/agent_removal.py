@@ -55,19 +55,18 @@ def remove(session: Session, id: int, by: User, now: datetime) -> None:
 
     What waited behind the tasks is advanced after the commit.
     """
-    handle, owner_id = session.execute(select(Agent.handle, Agent.owner_id).where(Agent.id == id)).one()
-    cancel_work(session, [id], WHY.format(by=by.name, agent=handle), now)
-    for agent in Agent.locked(session, id):
-        agent.removed_at = agent.away_since = now
+    agent = session.get_one(Agent, id)
+    cancel_work(session, [id], WHY.format(by=by.name, agent=agent.handle), now)
+    agent.removed_at = agent.away_since = now
     session.execute(delete(AgentSubscription).where(AgentSubscription.agent_id == id))
     close_approvals(session, [id])
-    broadcast(session, session.get_one(User, owner_id).stream, "rights")  # its plugin hears nothing any more
+    broadcast(session, session.get_one(User, agent.owner_id).stream, "rights")  # its plugin hears nothing any more
     broadcast(session, "hub", "agents", agent=id)
     session.flush()
 
 
 def cancel_work(session: Session, agent_ids: Sequence[int], why: str, now: datetime) -> None:
-    """Cancels the open tasks of these agents, and lets go on what waits behind them."""
+    """Cancels the open tasks of these agents, and lets go on what waits behind them; leaves the agents locked."""
     given = (Task.agent_id.in_(agent_ids), Task.finished_at.is_(None))
     open_ = session.execute(select(Task.id, Task.topic_id).where(*given)).all()
     topic_ids = sorted({row.topic_id for row in open_})

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from models import answering, asking, chatting, deciding, pool_changes, quota, registration, withdrawal
+from models import agent_removal, answering, asking, chatting, deciding, pool_changes, quota, registration, withdrawal
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
 from models.creative import Level
@@ -184,6 +184,15 @@ def test_deciding_locks_downward(locks: Recorder, cast: Cast) -> None:
     assert locks.check() == ["permission_requests"]
     deciding.decide(cast.session, cast.alice, asked.request.id, "allow", None, cast.now, str)
     assert locks.check() == ["topics", "permission_requests"]
+
+
+def test_removing_an_agent_locks_downward(locks: Recorder, cast: Cast) -> None:
+    cast.connect()
+    task = cast.topic.post(cast.session, cast.alice, "one", cast.now).tasks[0]
+    asking.ask_tool(cast.session, cast.alice, where(cast, task), prompt(cast), "May I?", cast.now)
+    locks.locked.clear()
+    agent_removal.remove(cast.session, cast.scout.id, cast.alice, cast.now)
+    assert list(dict.fromkeys(locks.check())) == ["topics", "agents", "tasks", "permission_requests"]
 
 
 def test_answering_with_open_questions_locks_downward(locks: Recorder, cast: Cast) -> None:

@@ -3,13 +3,15 @@
 Off unless the hub listens on this machine only: it starts programs, and a stranger's hand has no place at its buttons.
 """
 
+import itertools
 from typing import Any
 
 import flask
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models import gateway_agents, gateway_changes
+from models.agent import Agent
 from models.base import database_time
 from models.creative import Creative
 from models.database import transaction
@@ -17,7 +19,7 @@ from models.errors import NotFound, Refusal, WrongState
 from models.gateway import Gateway
 from models.gateway_states import GatewayState
 from models.topic import Topic
-from models.user import Role
+from models.user import Role, User
 from webapp import fakes, gateway_words
 from webapp.acting import acted
 from webapp.auth import at_least, person
@@ -51,16 +53,17 @@ def page(status: int = 200, problem: str | None = None) -> flask.Response:
     user = person()
     with transaction() as session:
         gateway = known(session)
-        topic = None if gateway is None else place(session, gateway)
+        topic = None if gateway is None else place(session)
+        agent = None if gateway is None else aboard(session, gateway)
     return answer(
         "playground/playground.html",
         status,
         off=None if hub().config.is_loopback else OFF,
         gateway=gateway,
-        lamp=None if gateway is None else gateway_words.lamp(gateway),
+        standing=None if gateway is None else gateway_words.lamp(gateway),
         live=gateway is not None and gateway.state == GatewayState.RUNNING,
         topic=topic,
-        agent=AGENT,
+        agent=agent or AGENT,
         problem=problem,
         address=hub().config.public_url,
         streams=shell.streams(user, "hub"),
@@ -81,7 +84,7 @@ def start() -> flask.Response:
             if gateway is None:
                 hosts, port = hub().config.gateway_hosts, fakes.free_port()
                 gateway = gateway_changes.add_managed(session, user, fakes.NAME, port, fakes.COMMAND, {}, hosts, now)
-                agent = gateway_agents.add(session, user, user, AGENT, gateway, AGENT)
+                agent = gateway_agents.add(session, user, user, free_name(session, user), gateway, AGENT)
                 Topic.create(session, Creative.inbox_of(session, user.id), TOPIC, agent.id)
             gateway_changes.start(session, gateway, user, now)
             acted(session, user, "playground", "started the playground gateway.", gateway_id=gateway.id)
@@ -140,7 +143,21 @@ def running(session: Session) -> Gateway:
     return gateway_changes.locked(session, found.id)
 
 
-def place(session: Session, gateway: Gateway) -> Topic | None:
+def free_name(session: Session, user: User) -> str:
+    """What its agent is called: pilot, unless the person has one of that name."""
+    mine = select(func.lower(Agent.handle)).where(Agent.owner_id == user.id, Agent.removed_at.is_(None))
+    taken = set(session.scalars(mine))
+    names = itertools.chain([AGENT], (f"{AGENT}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if name not in taken)
+
+
+def aboard(session: Session, gateway: Gateway) -> str | None:
+    """The name of its agent."""
+    behind = (Agent.gateway_id == gateway.id, Agent.removed_at.is_(None))
+    return session.scalars(select(Agent.handle).where(*behind).order_by(Agent.id).limit(1)).first()
+
+
+def place(session: Session) -> Topic | None:
     """The topic of this person in which its agent answers."""
     mine = Topic.creative_id.in_(Creative.readable_by(person().id))
     named = select(Topic).where(Topic.name == TOPIC, mine, Topic.archived_at.is_(None)).order_by(Topic.id).limit(1)

@@ -1,9 +1,12 @@
 """The playground: a gateway that operators start, stop and break; nobody else, and only on a hub of one machine."""
 
+import re
+
 import pytest
 from pytest import MonkeyPatch
 from sqlalchemy import select
 
+from models import registration
 from models.agent import Agent
 from models.base import database_time
 from models.database import transaction
@@ -57,6 +60,9 @@ def test_an_operator_starts_and_stops_it(stage: Stage) -> None:
         agent = session.scalars(select(Agent).where(Agent.gateway_id == gateway.id)).one()
         topic = session.scalars(select(Topic).where(Topic.primary_agent_id == agent.id)).one()
     assert f'href="/topics/{topic.id}">Talk with pilot' in page
+    assert re.search(
+        r'data-state="\w+"><svg[^>]*><use[^>]*></use></svg><span>\w+[^<]*</span></span> <span class="meta">port', page
+    )
     visitor.post("/playground/stop")
     assert visitor.post("/playground/start").status_code == 303
     again = the_gateway()
@@ -96,3 +102,15 @@ def test_it_is_off_on_a_hub_that_others_can_reach(stage: Stage, monkeypatch: Mon
     assert "The playground is off" in words(visitor.get("/playground"))
     assert {visitor.post(f"/playground/{button}").status_code for button in ("start", "delay", "crash")} == {409}
     assert the_gateway() is None
+
+
+def test_a_person_who_has_a_pilot_gets_another_one(stage: Stage) -> None:
+    gone()
+    olga = newcomer(Role.OPERATOR, "Olga")
+    with transaction() as session:
+        registration.register(session, session.merge(olga), "Pilot", "laptop", None, database_time(session))
+    visitor = stage.visitor(olga)
+    visitor.get("/playground")
+    assert visitor.post("/playground/start").status_code == 303
+    assert "Talk with pilot-2" in words(visitor.get("/playground"))
+    gone()
