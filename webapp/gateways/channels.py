@@ -16,6 +16,8 @@ log = structlog.get_logger("gateways")
 
 # So many channels are remembered: more a gateway has not.
 MOST = 100
+# Between two looks at what is new.
+PAUSE_SECONDS = 1.0
 
 
 class Channels:
@@ -24,21 +26,31 @@ class Channels:
     def __init__(self, line: Line) -> None:
         self.line = line
         self._known: dict[str, str] = {}
+        self._due: dict[str, str] = {}
+        self._writer: gevent.Greenlet | None = None
 
     def receive(self, event: Event) -> None:
         """A change of a channel's state is written down; the same again, and every other event, is not."""
         found = news(event)
-        if found is None or self._known.get(found[0]) == found[1] or len(self._known) >= MOST:
+        if found is None or self._known.get(found[0]) == found[1]:
             return
-        self._known[found[0]] = found[1]
-        greenlet = gevent.spawn(self._write, f"Its channel {found[0]} is {found[1]}.")
-        greenlet.name = f"{self.line.address} channel"
+        if found[0] not in self._known and len(self._known) >= MOST:
+            return
+        self._known[found[0]] = self._due[found[0]] = found[1]
+        if self._writer is None or self._writer.dead:
+            self._writer = gevent.spawn(self._write)
+            self._writer.name = f"{self.line.address} channels"
 
-    def _write(self, words: str) -> None:
-        try:
-            self._note(words)
-        except DatabaseAway:
-            log.warning("channel_not_noted", url=self.line.address)
+    def _write(self) -> None:
+        """One writer: of a channel that flutters it is written where it stands, however often that is told."""
+        while self._due:
+            due, self._due = self._due, {}
+            try:
+                for channel, state in due.items():
+                    self._note(f"Its channel {channel} is {state}.")
+            except DatabaseAway:
+                log.warning("channel_not_noted", url=self.line.address)
+            gevent.sleep(PAUSE_SECONDS)
 
     @repeated
     def _note(self, words: str) -> None:

@@ -68,7 +68,10 @@ class Approvals:
     @repeated
     def _resolved(self, id: str, by: str | None) -> None:
         with transaction() as session:
-            exec_approvals.decided_elsewhere(session, self.line.gateway_ids, id, by)
+            ids = self.line.gateway_ids
+            if exec_approvals.decided_elsewhere(session, ids, id, by):
+                for gateway_id in ids:
+                    self.line.check(session, gateway_id)
 
 
 def _command(event: ApprovalEvent) -> Command:

@@ -234,6 +234,7 @@ class Courier:
     def _say(self, id: int, why: str | None) -> None:
         with transaction() as session:
             [task] = Task.locked(session, [id])
+            self.line.check(session, self.gateway_id)
             if task.is_open and task.why != why:
                 task.why = why
                 task.changed(session)

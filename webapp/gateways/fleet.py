@@ -218,7 +218,10 @@ class Fleet:
         supervisor = self.supervisors.pop(id, None)
         if supervisor is None:
             return
-        supervisor.drop(reason)
+        try:
+            supervisor.drop(reason)
+        except Exception:  # the lease must not be renewed for nobody, and others are to be dropped too
+            log.exception("gateway_not_dropped", gateway=id)
         self._unfollow(id)
         line = supervisor.line
         line.epochs.pop(id, None)

@@ -6,7 +6,7 @@ nothing up until it is stored.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gevent
 import structlog
@@ -95,7 +95,7 @@ class Inbox:
             return
         approval: ApprovalEvent | None = dialect.approval_event(event)
         if approval is not None:
-            self._put(approval)
+            self._put_approval(approval)
         elif event.name == "heartbeat":
             self.line.buffer.figures.heartbeats += 1
         elif not getattr(dialect, "is_known", lambda event: True)(event) and event.name not in self.last_seen_states:
@@ -133,9 +133,7 @@ class Inbox:
         if buffer.ended_lately(step.run_id, now):
             buffer.figures.duplicates += 1
             return
-        size = len(step.text or "")
-        if len(self._waiting) >= MOST_WAITING or self.waiting_bytes + size > MOST_WAITING_BYTES:
-            buffer.figures.overflowed += 1
+        if self._is_full(len(step.text or "")):
             return
         run = buffer.end(step.run_id, now) or BufferedRun(step.run_id, step.session_key, step.agent_id, now, now)
         text = step.text
@@ -143,10 +141,19 @@ class Inbox:
             text = "" if step.state == "final" else run.text
         self._put(Ended(run, step.state, text, step.error_message or None, step.stop_reason))
 
+    def _put_approval(self, approval: ApprovalEvent) -> None:
+        """What does not fit is in the gateway's list of what waits, which is read after each connect."""
+        if not self._is_full(_size(approval)):
+            self._put(replace(approval, raw=None))
+
+    def _is_full(self, size: int) -> bool:
+        full = len(self._waiting) >= MOST_WAITING or self.waiting_bytes + size > MOST_WAITING_BYTES
+        self.line.buffer.figures.overflowed += full
+        return full
+
     def _put(self, item: Ended | ApprovalEvent) -> None:
         self._waiting.append(item)
-        if isinstance(item, Ended):
-            self.waiting_bytes += item.size
+        self.waiting_bytes += _size(item)
         self._there.set()
 
     def _note_once(self, name: str, what: str) -> None:
@@ -169,8 +176,7 @@ class Inbox:
                 item = self._waiting[0]
                 self._insist(lambda item=item: self._take(item))  # type: ignore[misc]
                 self._waiting.popleft()
-                if isinstance(item, Ended):
-                    self.waiting_bytes -= item.size
+                self.waiting_bytes -= _size(item)
             for wordless in [one for one in self._wordless.values() if clock() >= one.due_at()]:
                 self._insist(lambda one=wordless: self._ask(one))  # type: ignore[misc]
 
@@ -255,3 +261,7 @@ class Inbox:
         if found.has_active_run or self.approvals.waits_for(task.id):
             return True
         return self.line.protocol < 4 and story.is_running(self.line, str(task.run_id), task.claimed_at)
+
+
+def _size(item: Ended | ApprovalEvent) -> int:
+    return item.size if isinstance(item, Ended) else len(item.command) + len(item.id) + len(item.session_key or "")

@@ -44,6 +44,13 @@ def test_only_news_of_channels_is_news(event: Event, found: tuple[str, str] | No
     assert news(event) == found
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits between two looks."""
+    monkeypatch.setattr("webapp.gateways.channels.PAUSE_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("at_once")
 def test_a_change_is_a_line_of_the_timeline_and_the_same_again_is_not(database_url: str) -> None:
     with transaction() as session:
         gateway = Gateway(name="home", url="ws://127.0.0.1:1", address="ws://127.0.0.1:1")
@@ -64,3 +71,14 @@ def test_a_change_is_a_line_of_the_timeline_and_the_same_again_is_not(database_u
             "Its channel telegram is connected.",
             "Its channel telegram is down.",
         ]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_channel_that_flutters_is_written_by_one_greenlet_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    channels, written = Channels(Line("ws://127.0.0.1:1", "jsonrpc", ProactiveMessageBuffer(60))), []
+    monkeypatch.setattr(channels, "_note", written.append)
+    for number in range(1_001):
+        status = "down" if number % 2 else "connected"
+        channels.receive(Event("channel.status.changed", {"channel": "telegram", "status": status}, None))
+    gevent.get_hub().join(0.5)
+    assert written == ["Its channel telegram is connected."]

@@ -1,0 +1,79 @@
+"""What a line holds of a gateway that never stops, and what it writes when the gateway is somebody else's by now."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import uuid4
+
+import pytest
+
+from models import exec_approvals
+from models.database import Rules, transaction
+from models.gateway import Gateway
+from models.proactive_message_buffer import ProactiveMessageBuffer
+from webapp.gateways import courier, inbox
+from webapp.gateways.consent import Approvals
+from webapp.gateways.courier import Courier
+from webapp.gateways.fleet import Fleet
+from webapp.gateways.inbox import Inbox
+from webapp.gateways.line import Line, NotHeld
+from webapp.gateways.wire import Event
+
+NOBODY = cast(Any, None)
+
+
+def line(**epochs: int) -> Line:
+    return Line("ws://127.0.0.1:1", "openclaw", ProactiveMessageBuffer(60), {int(id[1:]): epochs[id] for id in epochs})
+
+
+@pytest.fixture
+def taken(database_url: str) -> Line:
+    """The line of a gateway that another process has taken since."""
+    with transaction() as session:
+        name = f"office-{uuid4()}"
+        gateway = Gateway(name=name, url="ws://127.0.0.1:1", address="ws://127.0.0.1:1", wanted=False)
+        session.add(gateway)
+        session.flush()
+        epoch = Gateway.hold(session, gateway.id, 1) or 0
+    return line(**{f"g{gateway.id}": epoch - 1})
+
+
+def test_so_many_commands_wait_for_the_database_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "MOST_WAITING", 10)
+    monkeypatch.setattr(inbox, "MOST_WAITING_BYTES", 1_000)
+    box = Inbox(line(), NOBODY, NOBODY, NOBODY)
+    for number in range(50):
+        asked = {"id": f"a-{number}", "request": {"command": "ls", "sessionKey": "s"}}
+        box.receive(NOBODY, Event("exec.approval.requested", asked))
+    assert box.open_runs == 10
+    assert box.line.buffer.figures.overflowed == 40
+    box = Inbox(line(), NOBODY, NOBODY, NOBODY)
+    box.receive(NOBODY, Event("exec.approval.requested", {"id": "a", "request": {"command": "l" * 2_000}}))
+    assert (box.open_runs, box.buffered_bytes) == (0, 0)
+
+
+def test_who_lost_the_gateway_ends_no_question(taken: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exec_approvals, "decided_elsewhere", lambda *given: True)
+    with pytest.raises(NotHeld):
+        Approvals(taken)._resolved("a-1", None)
+
+
+def test_who_lost_the_gateway_says_nothing_of_its_tasks(taken: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = SimpleNamespace(is_open=True, why=None, changed=lambda session: None)
+    monkeypatch.setattr(courier.Task, "locked", lambda session, ids: [task])
+    [id] = taken.gateway_ids
+    with pytest.raises(NotHeld):
+        Courier(taken, id, "office", NOBODY, NOBODY)._say(1, "It does not tell.")
+    assert task.why is None
+
+
+def test_a_lease_is_not_kept_for_a_supervisor_that_could_not_be_dropped(tmp_path: Path) -> None:
+    def drop(reason: str) -> None:
+        raise RuntimeError("no")
+
+    streams = cast(Any, SimpleNamespace(leave=lambda *given: None))
+    fleet = Fleet(streams, Rules(), frozenset(), tmp_path, False)
+    mine = line(g1=5, g2=6)
+    fleet.supervisors[1] = cast(Any, SimpleNamespace(drop=drop, line=mine, crew=None))
+    fleet._drop(1, "lost")
+    assert mine.epochs == {2: 6}
