@@ -205,10 +205,10 @@ class PermissionRequest(LeftOpen, HasDeciders, Base):
         session.refresh(self, with_for_update=True)
         if not self.may_decide(session, user):
             raise Forbidden("Only the approver who was named, or an approver of this creative, decides this.")
-        if behavior not in self.allowed:
-            raise Invalid(behavior=f"Choose one of {', '.join(self.allowed)}.")
         if self.is_decided:
             raise self.already_decided()
+        if behavior not in self.allowed:
+            raise Invalid(behavior=f"Choose one of {', '.join(self.allowed)}.")
         if not self.is_open:
             raise WrongState("Nobody waits for this any more: the turn ended, or it was answered in the terminal.")
         self.reason = check_reason(reason)

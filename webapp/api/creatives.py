@@ -34,7 +34,7 @@ class NewShare(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ShareOf(msgspec.Struct, forbid_unknown_fields=True):
-    """ShareOf right is taken back."""
+    """Whose right is taken back."""
 
     user_id: Id | None = None
     agent_id: Id | None = None

@@ -177,13 +177,20 @@ def _asked_first(
     go_on: Callable[[waiting.Answer | None], Response],
 ) -> Response:
     """Asks, commits, waits; then goes on with the answer. A repeated write is not asked for again."""
+    asked: list[GatewayRequest] = []
+
     with transaction() as session:
+
+        def ask() -> None:
+            request = asks(Ask(session, token, _given(takes)), **ids)
+            asked.extend([] if request is None else [request])
+
         key = flask.request.headers.get("Idempotency-Key")
-        kept = None if key is None else once.kept(session, token, key)
-        if kept is not None:
-            return kept
-        request = asks(Ask(session, token, _given(takes)), **ids)
-    return go_on(None if request is None else waiting.answer_to(request.id))
+        if key is None:
+            ask()
+        elif (answer := once.begun(session, token, key, ask)) is not None:
+            return answer
+    return go_on(waiting.answer_to(asked[0].id) if asked else None)
 
 
 def _pass(

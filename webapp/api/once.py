@@ -21,15 +21,26 @@ def answer(session: Session, token: AccessToken, key: str, work: Callable[[], Re
     A refusal undoes the work and is kept as well; a failure of ours is not: it ends the transaction, and with it the
     claim to the key. Raises Invalid for another request under the same key, Conflict while the first still runs.
     """
-    replayed = kept(session, token, key)
+    replayed = _kept(session, token, key)
+    return _keep(session, token, key, _done(session, work)) if replayed is None else replayed
+
+
+def begun(session: Session, token: AccessToken, key: str, work: Callable[[], None]) -> Response | None:
+    """The beginning of a write that `answer` ends in a later transaction: what the first request with this key
+    answered, or a refusal of `work`, which is kept; None when all is well so far. Raises like `answer`.
+    """
+    replayed = _kept(session, token, key)
     if replayed is not None:
         return replayed
-    response = _done(session, work)
-    IdempotencyKey.answered(session, token.id, key, digest(), response.status_code, response.get_data())
-    return response
+    try:
+        with session.begin_nested():
+            work()
+    except Refusal as refusal:
+        return _keep(session, token, key, _refused(session, refusal))
+    return None
 
 
-def kept(session: Session, token: AccessToken, key: str) -> Response | None:
+def _kept(session: Session, token: AccessToken, key: str) -> Response | None:
     """What the first request with this key answered; None when this one is the first. Raises like `answer`."""
     found = IdempotencyKey.claim(session, token.id, key, digest(), database_time(session))
     if found is None:
@@ -44,10 +55,20 @@ def _done(session: Session, work: Callable[[], Response]) -> Response:
         with session.begin_nested():
             return work()
     except Refusal as refusal:
-        if refusal.status >= 500:
-            raise
-        broadcast.forget(session)
-        return refused(refusal)
+        return _refused(session, refusal)
+
+
+def _refused(session: Session, refusal: Refusal) -> Response:
+    """The answer to a refusal, which is kept; a failure of ours is raised again."""
+    if refusal.status >= 500:
+        raise refusal
+    broadcast.forget(session)
+    return refused(refusal)
+
+
+def _keep(session: Session, token: AccessToken, key: str, response: Response) -> Response:
+    IdempotencyKey.answered(session, token.id, key, digest(), response.status_code, response.get_data())
+    return response
 
 
 def digest() -> str:

@@ -19,7 +19,7 @@ calls = Calls.named("tasks")
 
 
 class TasksAsked(msgspec.Struct, forbid_unknown_fields=True):
-    """TasksAsked tasks."""
+    """Which tasks: of one status, agent or topic."""
 
     limit: Limit = 50
     after: After | None = None

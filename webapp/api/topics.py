@@ -18,7 +18,7 @@ calls = Calls.named("topics")
 
 
 class TopicsAsked(msgspec.Struct, forbid_unknown_fields=True):
-    """TopicsAsked topics, those of one creative if it is given."""
+    """Which topics: those of one creative if it is given."""
 
     limit: Limit = 50
     after: After | None = None
@@ -70,7 +70,7 @@ def show_topic(ask: Ask[None], topic_id: int) -> objects.Topic:
 
 @calls.call("PATCH", "/topics/<int:topic_id>", takes=TopicChanges, gives=objects.Topic)
 def change_topic(ask: Ask[TopicChanges], topic_id: int) -> objects.Topic:
-    """TopicChanges a topic. Needs the right feedback; to move it, admin where it is and feedback where it goes."""
+    """Changes a topic. Needs the right feedback; to move it, admin where it is and feedback where it goes."""
     topic, given, session = locked(ask, topic_id, Level.FEEDBACK), ask.given, ask.session
     if given.creative_id is not UNSET and given.creative_id != topic.creative_id:
         topic.creative(session).require(session, ask.user, Level.ADMIN)

@@ -26,7 +26,7 @@ def lead(count: int, oldest: datetime | None, now: datetime) -> str:
     return words.plural(count, f"One waits for you, for {since}.", f"{{Word}} wait for you, the oldest for {since}.")
 
 
-def state(row: Any, user: User) -> dict[str, str] | None:
+def state(row: Any, user: User, too_late: bool = False) -> dict[str, str] | None:
     """{state, word} above the heading; None while it is this person's move, which a badge says."""
     if row.status == ApprovalStatus.PENDING:
         return None if row.mine else {"state": "waiting", "word": "Waits for an approver"}
@@ -34,7 +34,7 @@ def state(row: Any, user: User) -> dict[str, str] | None:
         return {"state": "off", "word": "Decided elsewhere"}
     if row.status == ApprovalStatus.EXPIRED:
         return {"state": "off", "word": "Expired"}
-    return {"state": "off", "word": "Decided" if row.decided_by_id == user.id else "Already decided"}
+    return {"state": "off", "word": "Decided" if row.decided_by_id == user.id and not too_late else "Already decided"}
 
 
 def title(row: Any, user: User) -> str | Markup:

@@ -124,7 +124,7 @@ def page(id: int, form: Form, status: int = 200, too_late: bool = False) -> flas
         status,
         a=shown,
         raw=None if whole is None else asked.exact(asked.written(whole)),
-        state=say.state(row, user),
+        state=say.state(row, user, too_late),
         title=say.title(row, user),
         sentence=say.sentence(row, too_late),
         facts=say.facts(row, shown),

@@ -89,6 +89,8 @@ def test_the_second_decision_is_told_what_was_decided_by_whom_and_when(turn: Tur
         "decided_at": first["decided_at"],
     }
     assert hand.call("GET", f"/approvals/{id}") == first
+    # Even one that could never have been chosen here.
+    assert decide(hand, id, "allow_always").get_json() == refused.get_json()
 
 
 def test_of_two_deciders_who_race_one_wins(turn: Turn, hand: Person, join: Join) -> None:

@@ -132,3 +132,14 @@ def test_a_read_takes_no_key(alice: Person) -> None:
     alice.call("GET", "/topics", headers=KEY)
     alice.topic()
     assert len(alice.call("GET", "/topics", headers=KEY)["items"]) == 1
+
+
+def test_a_refusal_before_a_gateway_is_asked_is_repeated_as_well(join: Join) -> None:
+    ops = join("Ops", "operator")
+    body = {"name": "office", "url": "http://127.0.0.1:1"}
+    refused = ops.call("POST", "/gateways", body, status=422, headers=KEY)
+    assert refused["code"] == "url_refused"
+    again = ops.send("POST", "/gateways", body, headers=KEY)
+    assert again.get_json() == refused and again.headers["Idempotent-Replayed"] == "true"
+    other = ops.call("POST", "/gateways", {**body, "name": "home"}, status=422, headers=KEY)
+    assert "Idempotency-Key" in other["error"]

@@ -85,6 +85,15 @@ def test_the_rule_is_shown_before_it_is_made(stage: Stage) -> None:
     assert alice.get(f"/approvals/{id}/always").status_code == 303
 
 
+def test_who_comes_second_is_told_that_it_is_already_decided_even_if_it_was_by_themselves(stage: Stage) -> None:
+    id = ask(stage, ALL)
+    alice = stage.visitor(stage.alice)
+    alice.post(f"/approvals/{id}/decision", behavior="allow")
+    assert "Already decided" not in alice.get(f"/approvals/{id}").text
+    late = alice.post(f"/approvals/{id}/decision", behavior="deny")
+    assert late.status_code == 409 and "Already decided" in late.text and "You allowed this" in late.text
+
+
 def test_a_decision_elsewhere_is_shown_with_who_made_it(stage: Stage) -> None:
     id = ask(stage, ALL)
     with transaction() as session:
