@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
+from models.message import TEXT_LIMIT
 
 
 class TrayItem(Base):
@@ -34,9 +35,10 @@ class TrayItem(Base):
     def put(
         cls, session: Session, gateway_id: int, session_key: str, run_id: str, words: str, source: str, why: str
     ) -> "TrayItem":
-        """A new item."""
+        """A new item. What is longer than a message may be is cut: the rest is in the gateway's own history."""
+        text = words if len(words) <= TEXT_LIMIT else f"{words[: TEXT_LIMIT - 1]}\u2026"
         item = cls(
-            gateway_id=gateway_id, session_key=session_key, run_id=run_id[:200], text=words, source=source, why=why
+            gateway_id=gateway_id, session_key=session_key, run_id=run_id[:200], text=text, source=source, why=why
         )
         session.add(item)
         session.flush()

@@ -3,6 +3,7 @@
 from webapp.gateways.wire import (
     LONGEST_RUN_ID,
     LONGEST_SESSION_KEY,
+    LONGEST_WORDS,
     ChatEvent,
     Event,
     mapping,
@@ -35,7 +36,7 @@ def chat_event(event: Event) -> ChatEvent | None:
         text=text,
         delta_text=piece,
         replace=replace,
-        error_message=text_or_none(payload.get("errorMessage")),
+        error_message=(text_or_none(payload.get("errorMessage")) or "")[:LONGEST_WORDS] or None,
         stop_reason=text_or_none(payload.get("stopReason")),
         model=text_or_none(message.get("model")),
         seq=event.seq,

@@ -12,6 +12,7 @@ from models.base import database_time
 from models.broadcast import Broadcast
 from models.database import repeated, transaction
 from models.errors import DatabaseAway
+from models.message import TEXT_LIMIT
 from models.proactive_message_buffer import BufferedRun
 from models.running_answer import RunningAnswer
 from models.task import Task
@@ -102,7 +103,7 @@ class Speaking:
             agent_id=about.agent_id,
             agent_short=about.agent_short,
             gateway_name=about.gateway_name,
-            text=text,
+            text=text[:TEXT_LIMIT],
             started_at=about.started_at,
             revision=revision,
             tools=tools,
@@ -145,7 +146,7 @@ class Speaking:
             session,
             about.gateway_id,
             run.run_id,
-            run.text,
+            run.text[:TEXT_LIMIT],
             list(run.tools),
             now,
             task_id=about.task_id,

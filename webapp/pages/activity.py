@@ -176,7 +176,7 @@ def cell(value: Any) -> str:
     if value is None:
         return ""
     text = value.isoformat().replace("+00:00", "Z") if hasattr(value, "isoformat") else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
 def as_json_lines(rows: Iterator[dict[str, Any]]) -> Iterator[bytes]:

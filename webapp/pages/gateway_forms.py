@@ -28,6 +28,7 @@ from webapp.advance import advance_due_topics
 from webapp.auth import at_least, person
 from webapp.hub import hub
 from webapp.pages import gateway_shown as shown
+from webapp.pages.activity import as_id
 from webapp.pages.forms import Form, answer, go_to
 
 blueprint = flask.Blueprint("gateway_forms", __name__)
@@ -99,7 +100,7 @@ def create_here() -> flask.Response:
     token = form["token"].strip() or None
     form.values["token"] = ""
     try:
-        port = int(form["port"]) if form["port"].strip().isascii() and form["port"].strip().isdecimal() else None
+        port = as_id(form["port"].strip())
         with transaction() as session:
             made = gateway_changes.add_managed(
                 session,
@@ -212,7 +213,7 @@ def add_agent(id: int) -> flask.Response:
             listed(id)
             return agent_page(id, form)
         with transaction() as session:
-            owner = User.by_id(session, int(form["owner"])) if form["owner"].isdecimal() else None
+            owner = User.by_id(session, as_id(form["owner"]) or 0)
             if owner is None:
                 raise Invalid(owner="Choose whose agent it is.")
             gateway = gateway_changes.locked(session, id)

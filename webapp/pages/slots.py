@@ -23,6 +23,7 @@ from webapp.acting import acted
 from webapp.advance import advance_due_topics
 from webapp.auth import at_least, person, signed_in
 from webapp.pages import chat_words, seat_words, shell
+from webapp.pages.activity import as_id
 from webapp.pages.forms import Form, answer, go_to
 
 MOST_CREATED = 10
@@ -199,12 +200,12 @@ def created(gateway_id: int, agent: str | None, names: list[str], given: str) ->
     """Asks the gateway for so many further agents; the ids of those it made. Raises Invalid (create)."""
     if given.strip() in ("", "0"):
         return []
-    if not given.strip().isdecimal() or not 1 <= int(given) <= MOST_CREATED:
+    if not 1 <= (count := as_id(given.strip()) or 0) <= MOST_CREATED:
         raise Invalid(create=f"Give a whole number from 1 to {MOST_CREATED}.")
     known, number = {name.lower() for name in names}, 0
     wanted: list[str] = []
     made: list[str] = []
-    while len(wanted) < int(given):
+    while len(wanted) < count:
         number += 1
         name = f"chat-slot-{agent or 'any'}-{number}"
         if name.lower() not in known:

@@ -10,13 +10,16 @@ import pytest
 from models import exec_approvals
 from models.database import Rules, transaction
 from models.gateway import Gateway
+from models.message import TEXT_LIMIT
 from models.proactive_message_buffer import ProactiveMessageBuffer
 from webapp.gateways import courier, inbox
+from webapp.gateways.chat import chat_event
 from webapp.gateways.consent import Approvals
 from webapp.gateways.courier import Courier
 from webapp.gateways.fleet import Fleet
 from webapp.gateways.inbox import Inbox
-from webapp.gateways.line import Line, NotHeld
+from webapp.gateways.line import About, Line, NotHeld, now_utc
+from webapp.gateways.speaking import Speaking
 from webapp.gateways.wire import Event
 
 NOBODY = cast(Any, None)
@@ -77,3 +80,17 @@ def test_a_lease_is_not_kept_for_a_supervisor_that_could_not_be_dropped(tmp_path
     fleet.supervisors[1] = cast(Any, SimpleNamespace(drop=drop, line=mine, crew=None))
     fleet._drop(1, "lost")
     assert mine.epochs == {2: 6}
+
+
+def test_pages_are_sent_no_more_of_an_answer_than_its_message_will_hold() -> None:
+    passed: list[Any] = []
+    speaking = Speaking(line(), cast(Any, SimpleNamespace(pass_on=lambda told, answer: passed.append(answer))))
+    about = About(1, "office", None, 2, 3, "pilot", now_utc())
+    speaking._pass("r-1", about, "a" * (TEXT_LIMIT + 5), [], 1)
+    assert passed[0].text == "a" * TEXT_LIMIT
+
+
+def test_the_reason_of_an_end_is_kept_short() -> None:
+    payload = {"runId": "r", "sessionKey": "s", "state": "error", "errorMessage": "e" * 90_000}
+    step = chat_event(Event("chat", payload))
+    assert step is not None and step.error_message == "e" * 4_000

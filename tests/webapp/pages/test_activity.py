@@ -17,6 +17,7 @@ from models.database import transaction
 from models.user import Role
 from tests.stage import Stage
 from tests.visitor import newcomer, words
+from webapp.pages.activity import cell
 
 
 @pytest.fixture
@@ -74,6 +75,7 @@ def test_it_leaves_as_csv_and_as_json_lines_and_a_formula_is_no_formula(stage: S
     table = list(csv.DictReader(io.StringIO(alice.get("/activity.csv").text)))
     assert [row["event"] for row in table] == ["signed_in", "tried"]
     assert table[1]["text"] == "'=1+1, said Alice"
+    assert cell("\t=1+1") == "'\t=1+1"
     objects = [json.loads(line) for line in alice.get("/activity.jsonl").text.splitlines()]
     assert [(line["event"], line["user_id"]) for line in objects] == [
         ("signed_in", stage.alice.id),

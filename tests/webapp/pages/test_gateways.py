@@ -324,6 +324,7 @@ def test_a_gateway_of_this_machine_is_saved_and_not_started(stage: Stage, ops: U
     assert "Stopped" in words(page) and f'action="/gateways/{lab.id}/start"' in page.text
     for wrong, sentence in (
         ({"port": "x"}, "Give the port it listens on"),
+        ({"port": "9" * 5_000}, "Give the port it listens on"),
         ({"command": "a 'b"}, "A quotation mark has no end."),
         ({"env": "A"}, "Write NAME=VALUE"),
     ):
@@ -376,6 +377,8 @@ def test_a_gateway_lists_its_agents_and_one_is_put_to_work(stage: Stage, ops: Us
     assert done.status_code == 303
     page = visitor.get(f"/gateways/{id}")
     assert "Olga put Alice’s agent rower behind it, as main." in words(page)
+    nobody = visitor.post(f"/gateways/{id}/agents", name="bow", gateway_agent_id="main", owner="9" * 5_000)
+    assert nobody.status_code == 422 and "Choose whose agent it is." in words(nobody)
     again = visitor.post(f"/gateways/{id}/agents", name="rower", gateway_agent_id="main", owner=str(stage.alice.id))
     assert again.status_code == 422 and "Alice has an agent named rower." in words(again)
     with somebody_answers(refuses("unreachable"), id):

@@ -168,6 +168,9 @@ def test_seats_are_made_through_the_gateway_or_the_page_says_why_not(harbor: Har
     holder = answering(harbor.gateway_id, None)
     refused = visitor.post("/slots/pool", create="1", **given)
     holder.join()
+    for wrong in ("9" * 5_000, "11", "x"):
+        page = visitor.post("/slots/pool", create=wrong, **given)
+        assert page.status_code == 422 and "Give a whole number from 1 to 10." in words(page)
     assert refused.status_code == 422 and "missing scope: operator.admin" in refused.text
     holder = answering(harbor.gateway_id, {"agent_id": "chat-slot-main-1"})
     assert visitor.post("/slots/pool", create="1", **given).status_code == 303

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from models import gateway_changes
 from models.base import database_time
 from models.database import transaction
-from models.message import Message
+from models.message import TEXT_LIMIT, Message
 from models.tray_item import TrayItem, TrayRoute
 from models.user import Role, User
 from tests.stage import Stage
@@ -92,3 +92,9 @@ def test_what_is_thrown_away_is_gone(stage: Stage, ops: User, gateway_id: int) -
     item, visitor = left_over(gateway_id), stage.visitor(ops)
     visitor.get("/tray")
     assert "Nothing has been left over" in words(visitor.post(f"/tray/{item}/throw-away", follow=True))
+
+
+def test_what_is_endless_is_kept_as_long_as_a_message_may_be(gateway_id: int) -> None:
+    id = left_over(gateway_id, "a" * (TEXT_LIMIT + 1))
+    with transaction() as session:
+        assert session.get_one(TrayItem, id).text == "a" * (TEXT_LIMIT - 1) + "\u2026"
