@@ -91,11 +91,12 @@ def _install(prefix: Path, spec: str, path: Path | None = None) -> None:
     (prefix / "package.json").write_text('{"name": "gateway-lab", "private": true, "version": "0.0.0"}\n')
     environment = {**os.environ, "PATH": os.pathsep.join([*([str(path)] if path else []), os.environ["PATH"]])}
     # Its install scripts fetch and build what no test needs.
-    command = ["npm", "install", "--prefix", str(prefix), "--ignore-scripts", "--no-audit", "--no-fund"]
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--loglevel=error"]
+    command = ["npm", "install", "--prefix", str(prefix), *options, spec]
     print(f"Installing {spec} ...", file=sys.stderr, flush=True)
     try:
         subprocess.run(
-            [*command, "--loglevel=error", spec],
+            command,
             check=True,
             env=environment,
             stdin=subprocess.DEVNULL,
