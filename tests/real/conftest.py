@@ -1,10 +1,14 @@
 """A real gateway per generation, one at a time, and a hub per module that knows it. Run by `make test-real`."""
 
+import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from sqlalchemy import update
 
+from models.database import transaction
+from models.hub_identity import HubIdentity
 from tests import browser as chromium
 from tests.hub import PASSWORD, RunningHub, person, wait_ready
 from tests.real.haven import Haven
@@ -25,15 +29,23 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 
 @pytest.fixture(scope="module")
-def hub(lab: Lab, database_url: str) -> Iterator[RunningHub]:
+def own_database(database_url: str) -> str:
+    """A database whose hub is no other's: clones of the template would share their sessions at one gateway."""
+    with transaction() as session:
+        session.execute(update(HubIdentity).values(name=secrets.token_hex(4)))
+    return database_url
+
+
+@pytest.fixture(scope="module")
+def hub(lab: Lab, own_database: str) -> Iterator[RunningHub]:
     """A hub of this module's own."""
-    with RunningHub(database_url) as running:
+    with RunningHub(own_database) as running:
         wait_ready(running)
         yield running
 
 
 @pytest.fixture(scope="module")
-def haven(lab: Lab, hub: RunningHub, database_url: str) -> Haven:
+def haven(lab: Lab, hub: RunningHub) -> Haven:
     """The gateway as the hub knows it, with the agent Pilot: added by REST, tested before it was saved."""
     return Haven.join(hub, lab, *person(EMAIL, "Alice", "admin"))
 
@@ -52,7 +64,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def new_page(browser: Browser, hub: RunningHub, haven: Haven) -> Iterator[NewPage]:
+def new_page(browser: Browser, hub: RunningHub) -> Iterator[NewPage]:
     """Pages in browsers of their own, in which Alice is signed in."""
     contexts: list[BrowserContext] = []
 

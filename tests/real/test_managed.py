@@ -16,11 +16,11 @@ START_SECONDS = 240.0
 
 
 @pytest.fixture
-def kept(lab: Lab, database_url: str) -> Iterator[Haven]:
+def kept(lab: Lab, own_database: str) -> Iterator[Haven]:
     """A hub with a gateway of its own on this machine; the lab lends its settings and stands aside."""
     lab.stop()
     try:
-        with RunningHub(database_url) as hub:
+        with RunningHub(own_database) as hub:
             wait_ready(hub)
             haven = Haven(lab, hub, *person("olga@example.org", "Olga", "admin"), 0, 0)  # type: ignore[arg-type]
             environment = {name: value for name, value in lab.environment().items() if name != "HOME"}
