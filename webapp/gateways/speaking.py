@@ -132,7 +132,7 @@ class Speaking:
             return
         with transaction() as session:
             now = database_time(session)
-            for gateway_id in sorted({about.gateway_id for run in runs if (about := self._about[run.run_id])}):
+            for gateway_id in sorted({about.gateway_id for run in runs if (about := self._about.get(run.run_id))}):
                 self.line.check(session, gateway_id)
             for run in sorted(runs, key=lambda run: run.run_id):
                 about = self._about.get(run.run_id)

@@ -11,7 +11,7 @@ from models import exec_approvals
 from models.database import Rules, transaction
 from models.gateway import Gateway
 from models.message import TEXT_LIMIT
-from models.proactive_message_buffer import ProactiveMessageBuffer
+from models.proactive_message_buffer import BufferedRun, ProactiveMessageBuffer
 from webapp.gateways import courier, inbox
 from webapp.gateways.chat import chat_event
 from webapp.gateways.consent import Approvals
@@ -94,3 +94,8 @@ def test_the_reason_of_an_end_is_kept_short() -> None:
     payload = {"runId": "r", "sessionKey": "s", "state": "error", "errorMessage": "e" * 90_000}
     step = chat_event(Event("chat", payload))
     assert step is not None and step.error_message == "e" * 4_000
+
+
+def test_a_run_that_ends_while_it_is_being_stored_keeps_no_other_from_it(taken: Line) -> None:
+    over = BufferedRun("r-1", "s", None, 0.0, 0.0)
+    Speaking(taken, NOBODY)._store([over])  # nothing is known of it any more
