@@ -87,18 +87,19 @@ class AgentChannel(Channel):
         self._follow(agent.stream)
         if agent.is_channel_agent:
             self.may_replay = True
-            self.come()
+            has_work = self.come()
             if waits:
                 go_on(agent.id)
-            advance_due_topics()
+            if waits or has_work:  # of a thousand that come back at once, most are idle
+                advance_due_topics()
         return True
 
-    def come(self) -> None:
-        """Makes this connection's presence row."""
+    def come(self) -> bool:
+        """Makes this connection's presence row; says whether its agent has open work."""
         token = uuid.uuid4().hex
         _by_token[token] = self
         self.presence_token = token
-        subscribe(self.agent_id or 0, self.session_id, token, self.hub.process_id)
+        return subscribe(self.agent_id or 0, self.session_id, token, self.hub.process_id)
 
     def _as_listener(self, topic_id: int) -> bool:
         self.topic_id = topic_id
@@ -157,13 +158,17 @@ class AgentChannel(Channel):
 
 
 @repeated
-def subscribe(agent_id: int, session_id: str | None, token: str, process_id: int | None) -> None:
-    """The presence row of a connection, in a transaction of its own: one statement when no work is to be judged."""
+def subscribe(agent_id: int, session_id: str | None, token: str, process_id: int | None) -> bool:
+    """The presence row of a connection, in a transaction of its own: one statement when no work is to be judged.
+
+    Says whether there was work.
+    """
     with at_once() as session:
         if Agent.subscribe_idle(session, agent_id, session_id, token, process_id):
-            return
+            return False
     with transaction() as session:
         Agent.subscribe(session, agent_id, session_id, token, process_id)
+    return True
 
 
 @repeated
