@@ -125,12 +125,15 @@ class GatewayRequest(Base):
         return asked
 
     @classmethod
-    def claim(cls, session: Session, gateway_id: int | None, process_id: int, now: datetime) -> "GatewayRequest | None":
+    def claim(
+        cls, session: Session, gateway_id: int | None, process_id: int, now: datetime, only: Verb | None = None
+    ) -> "GatewayRequest | None":
         """Takes the oldest pending wish of this gateway (None: of the drafts) that is still in time, if any."""
         mine = cls.gateway_id.is_(None) if gateway_id is None else cls.gateway_id == gateway_id
-        query = (
-            select(cls).where(mine, cls.status == RequestStatus.PENDING, cls.deadline > now).order_by(cls.id).limit(1)
-        )
+        wanted = (mine, cls.status == RequestStatus.PENDING, cls.deadline > now)
+        query = select(cls).where(*wanted).order_by(cls.id).limit(1)
+        if only is not None:
+            query = query.where(cls.verb == only)
         found = session.scalars(query.with_for_update(skip_locked=True)).first()
         if found is not None:
             found.status, found.claimed_by, found.claimed_at = RequestStatus.CLAIMED, process_id, now

@@ -9,6 +9,7 @@ from models.base import database_time
 from models.database import reading, transaction
 from models.gateway_request import GatewayRequest, Verb
 from models.permission_request import PermissionRequest
+from models.user import Role, User
 from tests.conditions import until
 from tests.harbor import Harbor
 from tests.hub import RunningHub
@@ -57,6 +58,20 @@ def test_a_refused_token_waits_for_a_person_and_is_not_tried_again(
     assert len(harbor.gateway.ledger.connections) == tries
     harbor.wait_running()
     harbor.wait(task, "done")
+
+
+def test_a_test_of_a_lost_gateway_is_answered_at_once(joined: list[Harbor], hub: RunningHub, alice: Alice) -> None:
+    harbor = join(joined, hub, alice, "Gone")
+    harbor.wait_running()
+    with transaction() as session:
+        session.get_one(User, alice.id).role = Role.OPERATOR
+    harbor.gateway.crash()
+    until(lambda: harbor.row().attempts > 1, "that it was tried again")
+    path = f"/api/v1/gateways/{harbor.id}/test"
+    status, answer = hub.request("POST", path, None, alice.token)
+    assert (status, answer["code"]) == (422, "unreachable") and "Is the gateway running?" in answer["error"]
+    harbor.gateway.start()
+    until(lambda: hub.request("POST", path, None, alice.token)[0] == 200, "that it works")
 
 
 def test_a_gateway_elsewhere_is_paired_and_goes_green_by_itself(

@@ -47,10 +47,10 @@ class Asking:
         }
 
     @repeated
-    def claim(self, gateway_id: int | None) -> GatewayRequest | None:
+    def claim(self, gateway_id: int | None, only: Verb | None = None) -> GatewayRequest | None:
         """The next wish of a gateway that is still in time; None: of the drafts."""
         with transaction() as session:
-            return GatewayRequest.claim(session, gateway_id, self.process_id, database_time(session))
+            return GatewayRequest.claim(session, gateway_id, self.process_id, database_time(session), only)
 
     def answer_all(self, gateway_id: int | None) -> None:
         """All that is asked of a gateway that nobody holds; None: of drafts."""
@@ -105,6 +105,9 @@ class Asking:
         if asked.gateway_id is not None:
             with reading() as session:
                 row = session.get_one(Gateway, asked.gateway_id)
+            # Who holds its port now may be somebody else, to whom its token is not shown.
+            if row.managed and row.pid is None:
+                raise Refused("unreachable", row.reason or "It does not run.")
             url, dialect, credentials = row.url, row.dialect, credentials_of(row)
         connection = GatewayConnection(url, credentials, dialect, hosts=self.hosts, step_seconds=TEST_STEP_SECONDS)
         try:

@@ -8,7 +8,7 @@ import structlog
 from models.database import repeated, transaction
 from models.errors import DatabaseAway
 from models.gateway import Gateway
-from models.gateway_request import GatewayRequest
+from models.gateway_request import GatewayRequest, Verb
 from webapp.gateways.asking import Asking
 from webapp.gateways.catching_up import catch_up
 from webapp.gateways.channels import Channels
@@ -76,7 +76,7 @@ class Crew:
             self.line.connection = None
 
     def work(self, gateway_id: int) -> None:
-        """Work may go out, and requests may wait."""
+        """Work may go out, and requests may wait. Without a connection only a test is answered: it makes its own."""
         courier = self.couriers.get(gateway_id)
         if courier is not None and f"greets {gateway_id}" not in self._busy:
             if gateway_id in self._behind:
@@ -93,7 +93,8 @@ class Crew:
     def answer_requests(self, gateway_id: int) -> None:
         """Claims what is asked and carries each out in a greenlet of its own: a stop waits behind nothing."""
         self._requests = {id: one for id, one in self._requests.items() if not one.dead}
-        while (asked := self.asking.claim(gateway_id)) is not None:
+        only = None if self.line.is_open else Verb.TEST
+        while (asked := self.asking.claim(gateway_id, only)) is not None:
             self._requests[asked.id] = self._spawn(asked)
 
     def _spawn(self, asked: GatewayRequest) -> gevent.Greenlet:

@@ -173,6 +173,7 @@ class Supervisor:
         return True
 
     def _wait(self, seconds: float) -> None:
+        self.crew.work(self.gateway_id)
         self._nudged.wait(timeout=max(0.05, seconds))
         self._nudged.clear()
 
@@ -278,7 +279,6 @@ class Supervisor:
             return
         if row.attempts:
             self.standing.settle()
-        self.crew.work(self.gateway_id)
         self._wait(LOOK_SECONDS)
         if connection.is_open:
             self.crew.write_figures(self.gateway_id, connection.latency_ms)
