@@ -18,6 +18,7 @@ $(VENV)/.ready: requirements.lock setup.cfg pyproject.toml
 	@echo "Installing pinned packages into $(VENV) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	@$(BIN)/python -m compileall -q models webapp jobs wsgi.py
 	@touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready requirements-test.lock
