@@ -106,7 +106,7 @@ def show(id: int) -> flask.Response:
 
 
 @blueprint.get("/chats/<int:id>/edit")
-@signed_in
+@at_least(Role.MEMBER)
 def edit(id: int) -> flask.Response:
     """The form that names a chat; below it what else can be done."""
     return edit_form(id)
@@ -121,7 +121,7 @@ def edit_form(id: int, form: Form | None = None, status: int = 200) -> flask.Res
 
 
 @blueprint.post("/chats/<int:id>/edit")
-@signed_in
+@at_least(Role.MEMBER)
 def rename(id: int) -> flask.Response:
     """Saves its title."""
     form = Form.posted("title")
@@ -134,7 +134,7 @@ def rename(id: int) -> flask.Response:
 
 
 @blueprint.post("/chats/<int:id>/archive")
-@signed_in
+@at_least(Role.MEMBER)
 def archive(id: int) -> flask.Response:
     """Puts it away (`archived=yes`), or takes it out again."""
     archived = flask.request.form.get("archived") == "yes"
@@ -144,7 +144,7 @@ def archive(id: int) -> flask.Response:
 
 
 @blueprint.post("/chats/<int:id>/rest")
-@signed_in
+@at_least(Role.MEMBER)
 def rest(id: int) -> flask.Response:
     """Gives its seat back, or leaves the line."""
     try:
@@ -157,7 +157,7 @@ def rest(id: int) -> flask.Response:
 
 
 @blueprint.get("/chats/<int:id>/delete")
-@signed_in
+@at_least(Role.MEMBER)
 def confirm(id: int) -> flask.Response:
     """Names what is lost."""
     with transaction() as session:
@@ -166,7 +166,7 @@ def confirm(id: int) -> flask.Response:
 
 
 @blueprint.post("/chats/<int:id>/delete")
-@signed_in
+@at_least(Role.MEMBER)
 def delete(id: int) -> flask.Response:
     """Deletes it."""
     user = person()

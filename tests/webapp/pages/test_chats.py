@@ -140,3 +140,13 @@ def test_an_open_page_looks_again_at_its_seat_and_at_the_header(place: Place) ->
     visitor.post(f"/chats/{seated}/delete")
     assert "On slot 1" in words(visitor.get(f"/shell?at=/chats/{waiting}"))
     assert "On slot 1" not in words(place.visitor(newcomer(name="Jonas")).get(f"/shell?at=/chats/{waiting}"))
+
+
+@pytest.mark.parametrize("verb", ["edit", "archive", "rest", "delete"])
+def test_who_was_made_a_viewer_reads_their_chat_and_changes_nothing(place: Place, verb: str) -> None:
+    id = place.open("Compare three suppliers")
+    visitor = place.visitor()
+    with transaction() as session:
+        session.execute(update(User).where(User.id == place.mira.id).values(role=Role.VIEWER))
+    assert visitor.get(f"/chats/{id}").status_code == 200
+    assert visitor.post(f"/chats/{id}/{verb}", title="Mine").status_code == 403
