@@ -105,7 +105,7 @@ def test_what_was_said_while_nobody_listened_is_delivered_once(harbor: Harbor) -
 
 def test_a_gateway_that_is_too_busy_to_tell_what_it_has_is_asked_again(harbor: Harbor) -> None:
     topic = harbor.topic()
-    task = harbor.ask(topic, "finish unheard [[mock chunks=6 delay=150]]")
+    task = harbor.ask(topic, "finish unheard [[mock chunks=12 delay=300]]")
     until(lambda: harbor.task(task)["partial"], "the text so far")
     run = harbor.gateway.ledger.run(harbor.task(task)["run_id"])
     harbor.gateway.faults.refuse = 503

@@ -179,6 +179,7 @@ def token() -> int:
 
 def look(page: Page) -> list[Any]:
     """What axe finds, and by how much the page is wider than a narrow phone."""
+    page.wait_for_load_state("load")  # with its colours
     page.evaluate(AXE)
     result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     wrong: list[Any] = [(v["id"], [node["html"][:160] for node in v["nodes"][:3]]) for v in result["violations"]]

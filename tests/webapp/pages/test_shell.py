@@ -63,7 +63,7 @@ def test_the_ten_newest_topics_are_listed_the_newest_first(stage: Stage) -> None
     assert found == ids[:1:-1]
 
 
-def test_the_navigation_alone_costs_four_questions(stage: Stage) -> None:
+def test_the_navigation_costs_the_same_few_questions_however_many_topics_there_are(stage: Stage) -> None:
     alice = stage.visitor(stage.alice)
     alice.get("/shell?at=/tasks")
     with counted() as before:
@@ -72,7 +72,7 @@ def test_the_navigation_alone_costs_four_questions(stage: Stage) -> None:
         stage.post("hello", stage.ada, stage.topic(f"Number {number}"))
     with counted() as after:
         alice.get("/shell?at=/tasks")
-    assert len(after) == len(before) <= 5, after
+    assert len(after) == len(before) <= 6, after  # who, topics, tasks, approvals, seats, gateways
     answer = alice.get(f"/shell?at=/topics/{stage.topic_id}")
     assert f'<a href="/topics/{stage.topic_id}" aria-current="page"' in answer.text
 

@@ -80,6 +80,8 @@ def test_protocol_3_hides_the_unfinished_turn_and_all_keys(gateway: Gateway, cli
     ours = client(gateway(protocol=3))
     ours.ask("one")
     ours.chat("[[mock hang=1]]")
+    # The first turn is written down a moment after its final is sent.
+    until(lambda: len(ours.history()["messages"]) == 2, "the first turn to be written down")
     history = ours.history()
     assert set(history) == {"sessionKey", "sessionId", "messages", "thinkingLevel"}
     assert [line["content"] for line in history["messages"]] == [
