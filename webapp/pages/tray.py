@@ -25,6 +25,7 @@ from webapp.pages.forms import answer, go_to
 
 MOST = 50
 MOST_TOPICS = 200
+MOST_LOOKED_AT = 2000
 # What made the gateway say it, behind the gateway's name.
 SOURCES = {
     "job": "a scheduled job",
@@ -116,7 +117,7 @@ def writable(session: Session, user: User) -> list[tuple[int, str]]:
         select(Topic.id, Topic.name, Creative.name.label("creative"), Creative.is_inbox)
         .join(Creative, Creative.id == Topic.creative_id)
         .where(Topic.creative_id.in_(inbox.union(others)), Topic.archived_at.is_(None))
-        .order_by(Topic.last_message_id.desc().nulls_last(), Topic.id.desc())
+        .order_by(Topic.active_at.desc(), Topic.id.desc())
         .limit(MOST_TOPICS)
     )
     return [(row.id, row.name if row.is_inbox else f"{row.name}, in {row.creative}") for row in session.execute(query)]
@@ -125,8 +126,11 @@ def writable(session: Session, user: User) -> list[tuple[int, str]]:
 def lately(session: Session) -> str:
     """Why it is empty, with a figure."""
     day = func.now() - timedelta(hours=24)
-    query = select(func.count()).where(Message.source == Source.PROACTIVE, Message.created_at > day)
-    unasked = session.scalar(query.where(Message.gateway_id.is_not(None))) or 0
+    # Only the newest are looked at: a hub may hold a million, and no index tells them by their day.
+    shown = (Message.source, Message.gateway_id, Message.created_at)
+    newest = select(*shown).order_by(Message.id.desc()).limit(MOST_LOOKED_AT).subquery()
+    query = select(func.count()).where(newest.c.source == Source.PROACTIVE, newest.c.created_at > day)
+    unasked = session.scalar(query.where(newest.c.gateway_id.is_not(None))) or 0
     if not unasked:
         return "In the last 24 hours no gateway said anything unasked."
     came = words.plural(
