@@ -132,10 +132,10 @@ def lately(session: Session) -> str:
     query = select(func.count()).where(newest.c.source == Source.PROACTIVE, newest.c.created_at > day)
     unasked = session.scalar(query.where(newest.c.gateway_id.is_not(None))) or 0
     if not unasked:
-        return "In the last 24 hours no gateway said anything unasked."
+        return "In the last 24 hours no gateway said anything unasked, as far as the newest messages tell."
     came = words.plural(
         unasked,
         "1 unasked message came in, and found its topic.",
         "{n} unasked messages came in, and every one found its topic.",
     )
-    return f"In the last 24 hours {came}"
+    return f"In the last 24 hours, as far as the newest messages tell, {came}"
