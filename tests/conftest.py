@@ -28,6 +28,14 @@ def _admin(statement: str) -> None:
     engine.dispose()
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Keeps the names of failed tests, a line each, in the file that FAILED_TESTS names: `.ci/run` tries them again."""
+    file = os.environ.get("FAILED_TESTS")
+    if file and report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        with Path(file).open("a") as lines:
+            lines.write(f"{report.nodeid}\n")
+
+
 @pytest.fixture(scope="session")
 def template() -> str:
     """The name of a database with the newest schema, made once per worker."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import gevent
 
-PATIENCE = 5.0
+PATIENCE = 15.0
 
 
 def eventually(question: Callable[[], Any], patience: float = PATIENCE) -> Any:

@@ -123,11 +123,14 @@ class GatewayConnection:
             hello = self._greeting.run()
         except Refused as refused:
             if self.closed.is_set():
+                self._greeting.cut()
                 raise self._lost() from None
             self._end(refused.text)
             raise refused.passed(self.credentials.hidden) from None
         except BaseException:
             self._end("the beginning was given up")
+            # `close` may have come before the socket was there to be cut: it must not outlive the greenlet.
+            self._greeting.cut()
             raise
         if self.closed.is_set():
             self._greeting.cut()

@@ -8,6 +8,7 @@ from gevent.event import Event as Signal
 
 from tests.webapp.gateways.scripted import Peer, ScriptedGateway, closed_port, scripted, soon
 from tests.webapp.gevent_conditions import eventually
+from webapp.gateways import addresses
 from webapp.gateways.bounds import Limits
 from webapp.gateways.connection import GatewayConnection
 from webapp.gateways.credentials import Credentials
@@ -597,6 +598,20 @@ def test_closing_while_it_begins_gives_up() -> None:
         connection.close("not wanted any more")
         with pytest.raises(ConnectionLost, match="not wanted any more"):
             opening.get(timeout=5)
+
+
+def test_a_socket_that_came_after_the_goodbye_does_not_outlive_the_beginning() -> None:
+    def open_socket(*asked: Any) -> tuple[Any, str]:
+        opened = addresses.open_socket(*asked)
+        connection.close("not wanted any more")
+        return opened
+
+    with scripted(lambda peer: (peer.upgrade(), peer.idle())) as gateway:
+        connection = connect(gateway, open_socket=open_socket)
+        opening = soon(connection.open)
+        eventually(lambda: connection._greeting.socket)
+        opening.kill()
+        eventually(lambda: gateway.peers[0].sock.fileno() < 0)
 
 
 # -- hostile gateways ------------------------------------------------------------------------------------------
