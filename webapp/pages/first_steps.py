@@ -63,7 +63,7 @@ def found(session: Session, user: User) -> list[Step]:
 
 
 def step(name: str, title: str, done: bool, state: str, meta: str | None, text: str, **more: Any) -> Step:
-    """One of them: {name, title, done, state, meta, text, fix, button, command}."""
+    """One of them: {name, title, done, state, meta, text, fix, button, other, command}."""
     return {
         "name": name,
         "title": title,
@@ -74,6 +74,7 @@ def step(name: str, title: str, done: bool, state: str, meta: str | None, text: 
         "fix": None,
         "command": None,
         "button": None,
+        "other": None,
         **more,
     }
 
@@ -84,7 +85,8 @@ def gateway(session: Session, user: User) -> Step:
     if not rows:
         text = "Switchyard tries it before anything is saved. Without one, agents connect by plugins alone."
         button = {"href": "/gateways/new", "label": "Add a gateway"}
-        return step("gateway", "First gateway", False, "off", None, text, button=button)
+        fake = {"href": "/playground", "label": "Try with the playground’s"} if hub().config.is_loopback else None
+        return step("gateway", "First gateway", False, "off", None, text, button=button, other=fake)
     best = min(rows, key=lambda row: gateway_words.lamp(row).state != "live")
     lamp, trouble = gateway_words.lamp(best), gateway_words.trouble(best, hub().config.public_url)
     text = trouble.heading if trouble else f"{best.name}: {lamp.word}."

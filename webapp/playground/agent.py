@@ -200,6 +200,8 @@ def main(arguments: list[str] | None = None) -> int:
     except PlaygroundError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # while the terminal asked for the token
+        return 130
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         agent.start()

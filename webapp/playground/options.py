@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import getpass
 import hashlib
 import os
 import pathlib
@@ -35,7 +36,7 @@ def read(arguments: list[str] | None = None) -> Options:
     """Parse; exits with 2 on a usage error. PlaygroundError when a file or the token cannot be had."""
     parser = _parser()
     given = parser.parse_args(arguments)
-    token = sys.stdin.readline().strip() if given.token_stdin else os.environ.get("SWITCHYARD_TOKEN", "")
+    token = _token_from_stdin() if given.token_stdin else os.environ.get("SWITCHYARD_TOKEN", "")
     if not token:
         parser.error("no token: pipe one into --token-stdin or set SWITCHYARD_TOKEN")
     script = load_script(given.script) if given.script else []
@@ -85,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     here = pathlib.Path.cwd()
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the hub's address (default: %(default)s)")
-    parser.add_argument("--token-stdin", action="store_true", help="read the access token from standard input")
+    parser.add_argument("--token-stdin", action="store_true", help="read the token from standard input, or ask for it")
     parser.add_argument("--name", default="playground", help="the agent's name (default: %(default)s)")
     parser.add_argument(
         "--session",
@@ -97,6 +98,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--script", metavar="FILE", help="answer with the blocks of a Markdown file, parted by ---")
     parser.epilog = "The token comes from standard input or from SWITCHYARD_TOKEN."
     return parser
+
+
+def _token_from_stdin() -> str:
+    """One line; who sits at a terminal is asked for it, and does not see it."""
+    return (getpass.getpass("Access token: ") if sys.stdin.isatty() else sys.stdin.readline()).strip()
 
 
 def _milliseconds(text: str) -> int:

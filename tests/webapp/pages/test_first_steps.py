@@ -1,5 +1,7 @@
 """The first steps after the account: read from the rows, left and resumed, each with its result and its fix."""
 
+from pytest import MonkeyPatch
+
 from models.base import database_time
 from models.creative import Creative
 from models.database import transaction
@@ -9,6 +11,7 @@ from models.topic import Topic
 from models.user import Role
 from tests.stage import Stage
 from tests.visitor import newcomer, words
+from webapp.config import Config
 
 
 def test_a_fresh_hub_leads_there_and_an_operator_begins_with_a_gateway(stage: Stage) -> None:
@@ -19,6 +22,14 @@ def test_a_fresh_hub_leads_there_and_an_operator_begins_with_a_gateway(stage: St
     assert 'href="/first-steps?step=agent">Do this later' in page.text
     later = olga.get("/first-steps?step=agent")
     assert "First agent Not yet" in words(later) and 'href="/plugins"' in later.text
+
+
+def test_who_has_no_gateway_may_try_with_the_playgrounds_where_it_is_on(stage: Stage, monkeypatch: MonkeyPatch) -> None:
+    olga = stage.visitor(newcomer(Role.OPERATOR, "Olga"))
+    offer = 'href="/playground">Try with the playground’s'
+    assert offer in olga.get("/first-steps").text
+    monkeypatch.setattr(Config, "is_loopback", False)
+    assert offer not in olga.get("/first-steps").text
 
 
 def test_a_member_is_shown_no_gateway_and_a_viewer_nothing(stage: Stage) -> None:

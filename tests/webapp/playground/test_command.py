@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import pty
 import signal
 import subprocess
 import sys
@@ -130,6 +131,23 @@ def test_a_token_with_blanks_in_it_is_refused_unshown(run: Run) -> None:
     _, err = process.communicate(timeout=10)
     assert process.returncode == 1
     assert err == "The token is empty or has blanks or odd characters in it. Paste it as it was shown.\n"
+
+
+def test_a_terminal_asks_for_the_token_and_does_not_show_it(hub: ScriptedHub) -> None:
+    keyboard, terminal = pty.openpty()
+    command = [sys.executable, "-m", "webapp.playground.agent", "--url", hub.url, "--token-stdin"]
+    with subprocess.Popen(
+        command, cwd=ROOT, text=True, start_new_session=True, stdin=terminal, stdout=subprocess.PIPE, stderr=terminal
+    ) as process:
+        os.close(terminal)
+        shown = os.read(keyboard, 1000)
+        os.write(keyboard, f"{TOKEN}\n".encode())
+        assert process.stdout.readline() == "7\n"
+        shown += os.read(keyboard, 1000)
+        process.terminate()
+        assert process.wait(10) == 0
+    os.close(keyboard)
+    assert shown.startswith(b"Access token: ") and TOKEN.encode() not in shown
 
 
 def test_a_hub_that_refuses_ends_the_command(hub: ScriptedHub, run: Run) -> None:
