@@ -17,7 +17,7 @@ from models.gateway import Gateway
 from models.message import Message
 from models.reading import earlier_in, later_in, newest_first, oldest_first, standing
 from models.task import Task, TaskEvent, TaskStatus
-from models.task_status import RUNNING
+from models.task_status import RUNNING, WAITING
 from models.topic import Topic, TopicRead
 from models.user import User
 
@@ -75,12 +75,13 @@ def topics_in_full(user_id: int, archived: bool = False, within: int | None = No
 def creatives(user_id: int) -> Select[*tuple[Any, ...]]:
     """Creatives the person may read: the owner's name, the person's `level` (None: the owner's), what is in it.
 
-    topics   how many are open in it
+    topics   how many are open in it (MOST_COUNTED at most)
     people   with how many people it is shared
     """
     mine = and_(CreativeShare.creative_id == Creative.id, CreativeShare.user_id == user_id)
     share = aliased(CreativeShare)
-    open_ = select(func.count()).where(Topic.creative_id == Creative.id, Topic.archived_at.is_(None))
+    some = select(Topic.id).where(Topic.creative_id == Creative.id, Topic.archived_at.is_(None)).limit(MOST_COUNTED)
+    open_ = select(func.count()).select_from(some.correlate(Creative).subquery())
     people = select(func.count()).where(share.creative_id == Creative.id, share.user_id.is_not(None))
     return (
         select(
@@ -117,7 +118,7 @@ def agents(now: datetime, which: Select[Any]) -> Select[*tuple[Any, ...]]:
 
     live, dropped        how many of its sessions are there, or in their grace window
     dropped_at           when the newest of the dropped ones was lost
-    working, waiting     how many of its tasks run, or wait
+    working, waiting     how many of its tasks run, or wait (MOST_COUNTED at most)
     working_since        since when the oldest of those that run does
     gateway_...          of its gateway, what tells whether it takes work (`Agent.why_not`); null for a plugin's
     """
@@ -131,16 +132,18 @@ def agents(now: datetime, which: Select[Any]) -> Select[*tuple[Any, ...]]:
         .where(there)
         .lateral("presence")
     )
-    runs = Task.status.in_(RUNNING)
+    its_open = (Task.agent_id == Agent.id, Task.finished_at.is_(None))
     work = (
         select(
-            func.count().filter(runs).label("working"),
-            func.count().filter(~runs).label("waiting"),
-            func.min(func.coalesce(Task.sent_at, Task.created_at)).filter(runs).label("working_since"),
+            func.count().label("working"),
+            func.min(func.coalesce(Task.sent_at, Task.created_at)).label("working_since"),
         )
-        .where(Task.agent_id == Agent.id, Task.finished_at.is_(None))
+        .where(*its_open, Task.status.in_(RUNNING))
         .lateral("work")
     )
+    # A queue may be as long as it likes: counting it stops.
+    some = select(Task.id).where(*its_open, Task.status.in_(WAITING)).limit(MOST_COUNTED).correlate(Agent).subquery()
+    queue = select(func.count().label("waiting")).select_from(some).lateral("queue")
     return (
         select(
             Agent.id,
@@ -158,12 +161,14 @@ def agents(now: datetime, which: Select[Any]) -> Select[*tuple[Any, ...]]:
             Agent.key_differs,
             *presence.c,
             *work.c,
+            *queue.c,
             *behind_gateway.columns(),
         )
         .join(User, User.id == Agent.owner_id)
         .outerjoin(Gateway, Gateway.id == Agent.gateway_id)
         .join(presence, true())
         .join(work, true())
+        .join(queue, true())
         .where(Agent.id.in_(which.with_only_columns(Agent.id).order_by(None)))
         .order_by(func.lower(Agent.handle), Agent.id)
     )

@@ -25,3 +25,4 @@ class SuspendedFor(StrEnum):
 
 OPEN = (TaskStatus.QUEUED, TaskStatus.CLAIMED, TaskStatus.DELEGATED, TaskStatus.SUSPENDED)
 RUNNING = (TaskStatus.CLAIMED, TaskStatus.DELEGATED)
+WAITING = (TaskStatus.QUEUED, TaskStatus.SUSPENDED)

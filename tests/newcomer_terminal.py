@@ -23,6 +23,7 @@ from tests.conditions import until
 
 CTRL_C = b"\x03"
 STOP_SECONDS = 30.0
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ class Terminal:
                 self._heard += some
 
     def text(self) -> str:
-        """All that it shows."""
-        return self._heard.decode(errors="replace").replace("\r\n", "\n")
+        """All that it shows, without colours."""
+        return COLOUR.sub("", self._heard.decode(errors="replace")).replace("\r\n", "\n")
 
     def told(self, pattern: str, seconds: float) -> str:
         """The first group of the pattern, as soon as it is there."""
@@ -118,24 +119,40 @@ def _in_the_foreground() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One process."""
+def running(tag: str) -> set[psutil.Process]:
+    """Every process whose PATH has the newcomer's own folder in it, and what these started (Postgres hides its own)."""
+    found: set[psutil.Process] = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if tag in process.environ().get("PATH", ""):
+                found |= {process, *process.children(recursive=True)}
+    return {process for process in found if lives(process)}
 
-    pid: int
-    sid: int
-    name: str
+
+def lives(process: psutil.Process) -> bool:
+    """Whether it still runs, and is not another one under the same number."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
-def running(tag: str) -> list[Seen]:
-    """Every process whose PATH has the newcomer's own folder in it."""
-    found = []
-    for process in psutil.process_iter(["pid", "name"]):
-        with contextlib.suppress(psutil.Error, ProcessLookupError):
-            ours = tag in process.environ().get("PATH", "")
-            if ours and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(Seen(process.pid, os.getsid(process.pid), process.info["name"]))
-    return found
+def name_of(process: psutil.Process) -> str:
+    """What it is called, "" when it has just ended."""
+    try:
+        return str(process.name())
+    except psutil.Error:
+        return ""
+
+
+def cpu_seconds(processes: set[psutil.Process]) -> float:
+    """How long processors have worked for them, and for children that ended."""
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 def ready(port: int) -> bool:

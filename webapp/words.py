@@ -119,10 +119,14 @@ def spelled(number: int) -> str:
     return NUMBERS[number] if 0 <= number < len(NUMBERS) else count(number)
 
 
-def plural(number: int, one: str, many: str) -> str:
-    """Choose between two whole sentences and fill in `{n}` (figure), `{word}` ("two") or `{Word}` ("Two")."""
+def plural(number: int, one: str, many: str, most: int | None = None) -> str:
+    """Choose between two whole sentences and fill in `{n}` (figure), `{word}` ("two") or `{Word}` ("Two").
+
+    Where counting stopped at `most`, the figure is "99+".
+    """
     word = spelled(number)
-    return (one if number == 1 else many).format(n=count(number), word=word, Word=word[:1].upper() + word[1:])
+    figure = count(number) if most is None or number < most else f"{count(most - 1)}+"
+    return (one if number == 1 else many).format(n=figure, word=word, Word=word[:1].upper() + word[1:])
 
 
 def listed(names: Iterable[str]) -> str:

@@ -155,7 +155,7 @@ def work_now(row: Any) -> str:
 
 def waiting(row: Any) -> str | None:
     """How many wait for it."""
-    return words.plural(row.waiting, "1 waits", "{n} wait") if row.waiting else None
+    return words.plural(row.waiting, "1 waits", "{n} wait", overview.MOST_COUNTED) if row.waiting else None
 
 
 # -- one of them -----------------------------------------------------------------------------------------------------

@@ -50,7 +50,11 @@ def shown(row: Any, user: User) -> dict[str, Any]:
     mine = row.owner_id == user.id
     held = "yours" if mine else f"{row.owner_name}’s, {HELD[Level(row.level)]}"
     shared = words.plural(row.people, "shared with one person", "shared with {n} people")
-    meta = [held, words.plural(row.topics, "1 topic", "{n} topics"), shared if row.people else "not shared"]
+    meta = [
+        held,
+        words.plural(row.topics, "1 topic", "{n} topics", overview.MOST_COUNTED),
+        shared if row.people else "not shared",
+    ]
     return {"id": row.id, "name": row.name, "meta": meta}
 
 

@@ -159,7 +159,8 @@ def page(id: int, status: int = 200, refused: str | None = None, heard: waiting.
 
 
 def _agent(row: Any) -> dict[str, Any]:
-    waits = words.plural(row.waiting, "1 task waits", "{n} tasks wait") if row.waiting else None
+    most = overview.MOST_COUNTED
+    waits = words.plural(row.waiting, "1 task waits", "{n} tasks wait", most) if row.waiting else None
     return {
         "name": row.handle,
         "href": f"/agents/{row.id}",
