@@ -37,7 +37,10 @@ function follow() {
     followed.delete(name)
     confirmed.delete(name)
   }
-  for (const name of names) if (!followed.has(name)) followed.set(name, subscribe(name))
+  for (const name of names) {
+    if (confirmed.has(name)) askSince(name)
+    if (!followed.has(name)) followed.set(name, subscribe(name))
+  }
   if (followed.size && !live() && lostAt === null) lostAt = now()
   if (!followed.size || live()) forgetTrouble()
 }
@@ -49,6 +52,12 @@ function subscribe(stream) {
     rejected: () => refused(stream),
     received: message => apply(message, key => followed.get(stream)?.perform("again", { key })),
   })
+}
+
+// Between the making of a page and its subscription something may have happened: the hub says what, as nudges.
+function askSince(stream) {
+  const at = document.querySelector('meta[name="now"]')?.content
+  if (at) followed.get(stream)?.perform("since", { at })
 }
 
 function live() {
@@ -112,6 +121,7 @@ function refused(stream) {
 
 async function arrived(stream) {
   confirmed.add(stream)
+  if (!shown) askSince(stream)
   if (!live() || lostAt === null) return
   const wasShown = shown
   forgetTrouble()

@@ -95,8 +95,8 @@ class Browsers:
         expect(phone.get_by_role("heading", level=1, name="First questions")).to_be_visible()
         self._picture("empty-topic")
         self._mark()
-        self._ask(desk, "What is 6 * 7?", "42")
-        self._ask(phone, "And 6 * 8?", "48")
+        self._ask(desk, "What is 6 * 7?", "6 × 7 = 42")
+        self._ask(phone, "And 6 * 8?", "6 × 8 = 48")
         self._picture("answers")
         self._say("asked 6 * 7 at the desk and 6 * 8 on the phone: both browsers show both answers without a reload")
 
@@ -136,7 +136,7 @@ class Browsers:
             page.goto("/topics")
             page.get_by_role("main").get_by_role("link", name="First questions").click()
         self._mark()
-        self._ask(phone, "What is 9 * 9?", "81")
+        self._ask(phone, "What is 9 * 9?", "9 × 9 = 81")
         self._picture("back")
         self._say("what was written is there; the plugin is back by itself and answered 9 * 9 in both browsers")
 

@@ -23,6 +23,8 @@ BATCH = 200
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0)
 # A connection that only listens sends nothing: this is how a frozen or vanished database is noticed.
 CHECK_SECONDS = 10.0
+# Between the making of a page and its subscription something may happen: for so long is remembered what did.
+LATELY_SECONDS = 30.0
 
 Reader = Callable[[Sequence[Broadcast]], Sequence[Any]]
 
@@ -57,6 +59,8 @@ class Streams:
         self._readers = dict(readers or {})
         self._after = after
         self._followers: dict[str, list[Follower]] = defaultdict(list)
+        self._lately: dict[str, dict[str, float]] = defaultdict(dict)
+        self._forgot = time.monotonic()
         self._greenlet: gevent.Greenlet | None = None
         self.listening = False
         self.heard_total = 0
@@ -78,6 +82,13 @@ class Streams:
     def followed(self, kind: str) -> list[int]:
         """The ids of the streams of a kind that are followed here."""
         return [int(stream.partition(":")[2]) for stream in self._followers if stream.startswith(f"{kind}:")]
+
+    def lately(self, stream: str, seconds: float) -> list[str]:
+        """The names of what was told of a stream in the last so many seconds; beyond memory, only "look_again"."""
+        if seconds >= LATELY_SECONDS:
+            return ["look_again"]
+        since = time.monotonic() - seconds
+        return [event for event, at in self._lately.get(stream, {}).items() if at >= since]
 
     def pass_on(self, nudge: Broadcast, row: Any) -> None:
         """Tells the followers in this process of something passing, which no row remembers."""
@@ -117,7 +128,7 @@ class Streams:
                 _answers(connection)
                 continue
             for start in range(0, len(batch), BATCH):
-                self._forward(batch[start : start + BATCH])
+                self.heard(batch[start : start + BATCH])
 
     def _went_away(self, error: Exception) -> None:
         if self.listening or self.lost_since is None:
@@ -130,18 +141,33 @@ class Streams:
         if self.lost_since is None:
             return
         self.lost_since = None
+        self._lately.clear()
         log.info("listening_again", streams=len(self._followers))
         for stream in list(self._followers):
             self._tell(stream, Heard(Broadcast(stream, "look_again")))
 
-    def _forward(self, payloads: Sequence[str]) -> None:
-        nudges = [nudge for nudge in map(_parsed, payloads) if nudge is not None and nudge.stream in self._followers]
+    def heard(self, payloads: Sequence[str]) -> None:
+        """A batch of nudges, as they were sent: read, remembered and forwarded."""
+        told = [nudge for nudge in map(_parsed, payloads) if nudge is not None]
+        self._remember(told)
+        nudges = [nudge for nudge in told if nudge.stream in self._followers]
         self.heard_total += len(payloads)
         rows = self._read(nudges)
         for place, nudge in enumerate(nudges):
             self._tell(nudge.stream, Heard(nudge, rows.get(place)))
         if nudges:
             self._after()
+
+    def _remember(self, told: Sequence[Broadcast]) -> None:
+        now = time.monotonic()
+        if now - self._forgot > LATELY_SECONDS:
+            self._forgot, kept = now, self._lately
+            self._lately = defaultdict(dict)
+            for stream, events in kept.items():
+                if fresh := {event: at for event, at in events.items() if now - at <= LATELY_SECONDS}:
+                    self._lately[stream] = fresh
+        for nudge in told:
+            self._lately[nudge.stream][nudge.event] = now
 
     def _read(self, nudges: Sequence[Broadcast]) -> dict[int, Any]:
         """The rows of a batch by place, one query per kind of event; a kind that cannot be read leaves its rows out."""

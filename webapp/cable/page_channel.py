@@ -3,10 +3,12 @@ differs by reader as a nudge to look again.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from models.base import utcnow
 from models.database import transaction
 from models.errors import NotFound
 from models.message import Source
@@ -21,14 +23,12 @@ from webapp.streams import Heard
 
 # Rendered and encoded once for all who follow the same stream.
 FRAGMENTS = {"message": fragments.message, "task": fragments.work, "approval": asked.fragment}
-# Fragments that show no reader's own buttons: the page looks again for them.
-ALSO_LOOK = ("approval",)
 
 
 class PageChannel(Channel):
     """One stream of one open page: `topic:<id>`, `user:<id>` or `hub`."""
 
-    actions = frozenset({"again"})
+    actions = frozenset({"again", "since"})
 
     def __init__(self, connection: Any, identifier: str, params: dict[str, Any], hub: Hub) -> None:
         super().__init__(connection, identifier, params)
@@ -66,8 +66,8 @@ class PageChannel(Channel):
         elif make is not None and heard.row is not None:
             if heard.event == "message" and heard.row.source == Source.PROMPT:
                 return  # what was asked comes as an approval
-            look = {"refresh": heard.event} if heard.event in ALSO_LOOK else {}
-            frame = heard.once(self.identifier, lambda: self.frame(_payload(html=make(heard.row), **look)))
+            # A page that shows it otherwise, or with its reader's own buttons, looks again instead.
+            frame = heard.once(self.identifier, lambda: self.frame(_payload(html=make(heard.row), refresh=heard.event)))
         elif heard.event == "dispatch":
             return
         else:
@@ -110,6 +110,16 @@ class PageChannel(Channel):
         if shown is not None and f"topic:{shown.answer.topic_id}" == self.stream:
             self._sent[shown.answer.key] = shown.mark
             self.send(_payload(answer=shown.whole()))
+
+    def since(self, data: dict[str, Any]) -> None:
+        """The page says as of when it is (`at`): what was told since then, it looks at again."""
+        try:
+            at = datetime.fromisoformat(str(data.get("at")))
+            age = (utcnow() - at).total_seconds()
+        except (ValueError, TypeError, OverflowError):
+            return
+        for event in self.hub.streams.lately(str(self.stream), max(age, 0.0)):
+            self.send(_payload(refresh=event))
 
     def hear_rights(self, heard: Heard) -> None:
         """A right of this person changed: the stream is cut when it was the one that opened it."""

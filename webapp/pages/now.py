@@ -72,7 +72,7 @@ def show() -> flask.Response:
 def lead(needs: int, agents: Any, new: bool) -> str:
     """What needs you, and who works, in a sentence each."""
     first = words.plural(needs, "One thing needs you.", "{Word} things need you.") if needs else "Nothing needs you."
-    working = sum(1 for row in agents if row.working and row.live)
+    working = sum(1 for row in agents if presence.lamp(row)["state"] == "working")
     if working:
         return f"{first} {words.plural(working, 'One agent is working.', '{Word} agents are working.')}"
     if not agents:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import flask
+from markupsafe import Markup
 from sqlalchemy.orm import Session
 
 from models import plugins
@@ -156,7 +157,7 @@ def shown(row: Any, user: User) -> dict[str, Any]:
 def lamp(row: Any) -> dict[str, Any]:
     """{state, word} of its connection."""
     if row.live:
-        return {"state": "live", "word": moment(row.last_seen_at, "seen")}
+        return {"state": "live", "word": Markup("seen {}").format(moment(row.last_seen_at, "seen"))}
     if row.dropped_at is not None:
         return {"state": "waiting", "word": moment(grace_end(row.dropped_at), "left")}
     return {"state": "off", "word": "Not connected"}

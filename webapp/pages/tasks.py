@@ -121,7 +121,7 @@ def page(id: int, form: Form | None = None, status: int = 200) -> flask.Response
         agents=agents,
         form=form or Form(agent_id=""),
         streams=shell.streams(user, f"topic:{row.topic_id}"),
-        refresh_on="dispatch tasks rights",
+        refresh_on="task rights",
     )
 
 

@@ -4,6 +4,7 @@ import re
 import uuid
 from datetime import timedelta
 
+from models import gateway_agents
 from models.base import database_time
 from models.database import transaction
 from models.gateway import Gateway
@@ -13,7 +14,7 @@ from models.message import Message, Source
 from models.permission_request import Kind, PermissionRequest, Prompt
 from models.task import Task, TaskStatus
 from models.task_status import SuspendedFor
-from models.user import Role
+from models.user import Role, User
 from tests.stage import Stage
 from tests.statements import counted
 from tests.visitor import newcomer, words
@@ -74,6 +75,23 @@ def test_what_is_under_way_and_new_is_listed_for_who_may_read_it(stage: Stage) -
     mallory = words(stage.visitor(stage.mallory).get("/"))
     assert "Find out why" not in mallory and "Release" not in mallory
     stage.away()
+
+
+def test_an_agent_behind_a_gateway_works_without_a_session(stage: Stage) -> None:
+    with transaction() as session:
+        values = {"url": "ws://127.0.0.1:9", "address": "ws://127.0.0.1:9", "state": GatewayState.RUNNING}
+        gateway = Gateway(name="office", **values)
+        session.add(gateway)
+        session.flush()
+        owner = session.get_one(User, stage.alice.id)
+        mate = gateway_agents.add(session, owner, owner, "mate", gateway, "main").id
+    task = stage.post("Look", topic_id=stage.topic("With mate", mate)).tasks[0].id
+    with transaction() as session:
+        session.get_one(Task, task).status = TaskStatus.DELEGATED
+    assert "One agent is working." in words(stage.visitor(stage.alice).get("/"))
+    stage.end(task, TaskStatus.CANCELLED, "It was only tried.")
+    with transaction() as session:
+        session.get_one(Gateway, gateway.id).removed_at = database_time(session)
 
 
 def test_the_page_costs_the_same_with_more_of_everything(stage: Stage) -> None:
