@@ -1,6 +1,7 @@
 """Access tokens: what plugins and scripts sign in with. Shown once; only a public id and a digest are stored."""
 
 import hmac
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ForeignKey, String, false, func, or_, select, update
@@ -57,18 +58,28 @@ class AccessToken(Base):
 
         `now` is asked of the database along with the token, unless it is given.
         """
-        prefix, _, rest = text.strip().partition("_")
-        public_id, _, secret = rest.partition("_")
-        if prefix != PREFIX or not public_id or not secret or not text.isascii() or "\x00" in text:
-            return None
-        found = session.execute(select(cls, func.now()).where(cls.public_id == public_id)).first()
-        if found is None or not hmac.compare_digest(found[0].secret_digest, passwords.digest(secret)):
-            return None
-        token, now = found[0], now or found[1]
-        if not token.is_valid(now):
-            return None
-        token._note_use(session, now)
-        return token
+        return cls.find_each(session, [text], now)[0]
+
+    @classmethod
+    def find_each(
+        cls, session: Session, texts: Sequence[str], now: datetime | None = None
+    ) -> list["AccessToken | None"]:
+        """The same for many texts at once, as one statement; the same text twice gives the same object."""
+        asked = {text: _parts(text) for text in texts}
+        public_ids = {parts[0] for parts in asked.values() if parts is not None}
+        if not public_ids:
+            return [None] * len(texts)
+        rows = session.execute(select(cls, func.now()).where(cls.public_id.in_(sorted(public_ids)))).all()
+        tokens = {token.public_id: token for token, at in rows if token.is_valid(now or at)}
+        fitting = {
+            text: tokens[parts[0]]
+            for text, parts in asked.items()
+            if parts is not None and parts[0] in tokens
+            if hmac.compare_digest(tokens[parts[0]].secret_digest, passwords.digest(parts[1]))
+        }
+        if fitting:
+            cls._note_use(session, fitting.values(), now or rows[0][1])
+        return [fitting.get(text) for text in texts]
 
     @classmethod
     def of(cls, session: Session, user: User) -> list["AccessToken"]:
@@ -110,13 +121,24 @@ class AccessToken(Base):
             self.revoked_at = now
             self.user.say_credentials_ended()
 
-    def _note_use(self, session: Session, now: datetime) -> None:
+    @classmethod
+    def _note_use(cls, session: Session, tokens: Iterable["AccessToken"], now: datetime) -> None:
         # Once a minute is exact enough for people, and spares a write per request.
-        stale = or_(AccessToken.last_used_at.is_(None), AccessToken.last_used_at < now - timedelta(minutes=1))
-        if self.last_used_at is None or self.last_used_at < now - timedelta(minutes=1):
-            session.execute(
-                update(AccessToken)
-                .where(AccessToken.id == self.id, stale)
-                .values(last_used_at=now)
-                .execution_options(synchronize_session=False)
-            )
+        late = now - timedelta(minutes=1)
+        ids = {token.id for token in tokens if token.last_used_at is None or token.last_used_at < late}
+        if ids:
+            unnoted = or_(cls.last_used_at.is_(None), cls.last_used_at < late)
+            # Whoever holds one notes its use, or ends it: neither is worth waiting for.
+            which = select(cls.id).where(cls.id.in_(sorted(ids)), unnoted)
+            free = which.with_for_update(skip_locked=True, key_share=True)
+            used = update(cls).where(cls.id.in_(free)).values(last_used_at=now)
+            session.execute(used.execution_options(synchronize_session=False))
+
+
+def _parts(text: str) -> tuple[str, str] | None:
+    """Public id and secret of a token's text; None for what is none."""
+    prefix, _, rest = text.strip().partition("_")
+    public_id, _, secret = rest.partition("_")
+    if prefix != PREFIX or not public_id or not secret or not text.isascii() or "\x00" in text:
+        return None
+    return public_id, secret

@@ -151,15 +151,6 @@ class Agent(HoldsWork, BehindGateway, IsLent, Base):
             Task.mark_due(session, found.at, agent_id=agent_id)
 
     @classmethod
-    def subscribe_idle(
-        cls, session: Session, agent_id: int, session_id: str | None, token: str, process_id: int | None
-    ) -> bool:
-        """The same for an agent without open work, as one statement. False: it has work, and nothing was done."""
-        return not AgentSubscription.subscribe(
-            session, agent_id, session_id, token, process_id, unless_work=True
-        ).has_work
-
-    @classmethod
     def unsubscribe(cls, session: Session, token: str) -> Left | None:
         """A connection is gone: its row starts a grace window. None: someone newer owns the agent; nothing changes."""
         return AgentSubscription.unsubscribe(session, token)

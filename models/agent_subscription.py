@@ -16,7 +16,7 @@ from models.base import Base, Born, Id, Time
 from models.database import rules
 
 SUBSCRIBE = text(
-    "SELECT was_away, has_work, at FROM subscribe_agent(:agent, :session, :token, :process, :stale, :unless_work)"
+    "SELECT was_away, has_work, at FROM subscribe_agent(:agent, :session, :token, :process, :stale, false)"
 )
 UNSUBSCRIBE = text("SELECT agent_id, still_routable FROM unsubscribe_agent(:token, :stale)")
 
@@ -69,18 +69,12 @@ class AgentSubscription(Base):
 
     @classmethod
     def subscribe(
-        cls,
-        session: Session,
-        agent_id: int,
-        session_id: str | None,
-        token: str,
-        process_id: int | None,
-        unless_work: bool = False,
+        cls, session: Session, agent_id: int, session_id: str | None, token: str, process_id: int | None
     ) -> Subscribed:
         """Locks the agent, then, in one round trip: drops stale rows, supersedes this session's, inserts this one.
 
         One function in the database (migration 0002) because it is the busiest verb of all: the same steps as single
-        statements take 2.5 times as long under contention. `unless_work`: nothing is done for an agent with open work.
+        statements take 2.5 times as long under contention. Those without open work come by `models.arrivals`.
         """
         values = {
             "agent": agent_id,
@@ -88,7 +82,6 @@ class AgentSubscription(Base):
             "token": token,
             "process": process_id,
             "stale": rules().stale_seconds,
-            "unless_work": unless_work,
         }
         return Subscribed(*session.execute(SUBSCRIBE, values).one())
 
@@ -102,11 +95,18 @@ class AgentSubscription(Base):
     def touch(cls, session: Session, tokens: Sequence[str]) -> list[str]:
         """Refreshes the rows with these tokens, without the lock; returns the tokens that have no live row any more.
 
-        A vanished row is never made again, and a dropped one stays dropped: its connection must subscribe anew.
+        A vanished row is never made again, and a dropped one stays dropped: its connection must subscribe anew. One
+        that somebody holds just now is left alone: its session comes or goes, and to wait for it while holding others
+        could be a deadlock.
         """
-        beat = update(cls).where(cls.token.in_(list(tokens)), cls.dropped_at.is_(None)).values(last_seen_at=func.now())
-        touched = set(session.scalars(beat.returning(cls.token)))
-        return [token for token in tokens if token not in touched]
+        live = select(cls.id).where(cls.token.in_(list(tokens)), cls.dropped_at.is_(None))
+        free = live.with_for_update(skip_locked=True, key_share=True)
+        beat = update(cls).where(cls.id.in_(free)).values(last_seen_at=func.now()).returning(cls.token)
+        touched = set(session.scalars(beat.execution_options(synchronize_session=False)))
+        untouched = [token for token in tokens if token not in touched]
+        if untouched:
+            touched.update(session.scalars(select(cls.token).where(cls.token.in_(untouched), cls.dropped_at.is_(None))))
+        return [token for token in untouched if token not in touched]
 
     @classmethod
     def dropped_among(cls, session: Session, tokens: Sequence[str]) -> set[str]:

@@ -7,7 +7,7 @@ is put into words by the doors (`Words`): the models know one language.
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import exec_approvals
@@ -52,18 +52,6 @@ def decide(
     request.decide(session, user, behavior, reason, now)
     go_on(session, topic, request, words, now)
     return request
-
-
-def coming_back(session: Session, user_id: int, agent_id: int) -> tuple[Agent | None, bool]:
-    """The person's own agent, None for anybody else's; and whether its return means something to a topic.
-
-    That is: a question may go on (`go_on_later`), or its topic has yet to say what was cancelled meanwhile.
-    """
-    untold = exists().where(Task.agent_id == Agent.id, Task.untold_at.is_not(None))
-    waits = or_(exists().where(PermissionRequest.waits_to_go_on(Agent.id)), untold)
-    mine = (Agent.id == agent_id, Agent.owner_id == user_id, Agent.removed_at.is_(None))
-    found = session.execute(select(Agent, waits).where(*mine)).first()
-    return (None, False) if found is None else (found[0], found[1])
 
 
 def go_on_later(session: Session, id: int, topic_id: int, words: Words, now: datetime) -> Task | None:

@@ -13,6 +13,7 @@ from sqlalchemy import delete, text, update
 from models import answering, deciding, registration
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
+from models.arrivals import Arrival
 from models.base import database_time
 from models.creative import Creative
 from models.database import Database, repeated, transaction
@@ -24,6 +25,7 @@ from models.topic import Topic
 from models.user import Role, User
 from webapp.advance import advance_due_topics, advance_topic
 from webapp.cable import agent_channel
+from webapp.together import Together
 
 ROUNDS = int(os.environ.get("ROUNDS", "50"))
 OVER = timedelta(seconds=31)  # past a grace window, and not yet stale
@@ -102,13 +104,25 @@ class Scene:
     def subscribe(self, session_id: str = "laptop") -> str:
         """A session comes, as through the cable; the token of its connection."""
         token = uuid.uuid4().hex
-        agent_channel.subscribe(self.agent_id, session_id, token, None)
+        # As in a process of its own: those of one process come together, and would never race.
+        arrival = Arrival(self.agent_id, self.user.id, session_id, token, None)
+        if Together(agent_channel.subscribe_all).ask(arrival).outcome in agent_channel.ALONE:
+            agent_channel.subscribe_alone(arrival)
         advance_due_topics()
         return token
 
+    def subscribe_many(self, *agent_ids: int) -> list[str]:
+        """Sessions of several agents come to one process at once; the tokens of their connections."""
+        coming = [Arrival(id, self.user.id, "laptop", uuid.uuid4().hex, None) for id in agent_ids]
+        for arrival, arrived in zip(coming, agent_channel.subscribe_all(coming), strict=True):
+            if arrived.outcome in agent_channel.ALONE:
+                agent_channel.subscribe_alone(arrival)
+        return [arrival.token for arrival in coming]
+
     def leave(self, token: str) -> None:
         """A connection ends, as through the cable."""
-        agent_channel.leave(token)
+        if not Together(agent_channel.leave_all).ask(token):
+            agent_channel.leave_alone(token)
 
     def post(self, topic: int = 0, words: str = "work") -> int:
         """A person writes; the id of the task."""

@@ -34,6 +34,7 @@ SHARED = (
     "webapp.prompts",
     "webapp.running",
     "webapp.streams",
+    "webapp.together",
     "webapp.tools",
     "webapp.waiting",
     "webapp.words",
@@ -107,7 +108,7 @@ FLOORS = (
     {"gateway_work"},
     {"exec_approvals"},
     {"agent_removal"},
-    {"deciding", "gateway_removal", "tray", "withdrawal"},
+    {"arrivals", "deciding", "gateway_removal", "tray", "withdrawal"},
     {
         "access",
         "answering",

@@ -19,8 +19,8 @@ from tests.seats import Seats
 
 ORDER = ["topics", "agents", "chat_pools", "chat_slots", "chat_sessions", "tasks", "messages", "permission_requests"]
 LOCKING = re.compile(r"FROM (\w+).*FOR (?:NO KEY )?UPDATE", re.DOTALL)
-# Functions of the database that begin with the agent's lock (migration 0002).
-FUNCTIONS = {"subscribe_agent": "agents", "unsubscribe_agent": "agents"}
+# Functions of the database that begin with the agent's lock (migrations 0002 and 0014).
+FUNCTIONS = dict.fromkeys(("subscribe_agent", "unsubscribe_agent", "subscribe_agents", "unsubscribe_agents"), "agents")
 
 
 class Recorder:

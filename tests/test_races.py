@@ -6,11 +6,14 @@ import pytest
 
 from jobs.cancel_kept_tasks import cancel_kept_tasks
 from jobs.end_grace_windows import end_grace_windows
+from models.agent import Agent
 from models.base import database_time
 from models.database import transaction
 from models.errors import AlreadyDecided, Refusal
 from models.task import TaskStatus
+from models.user import User
 from tests.races import OVER, ROUNDS, Scene, at_once
+from webapp.cable import agent_channel
 
 rounds = pytest.mark.parametrize("keep_seconds", [0, 3600])
 
@@ -35,6 +38,23 @@ def test_race_of_subscribe_against_leave(scene: Scene, keep_seconds: int) -> Non
         newer, _ = at_once(scene.subscribe, partial(scene.leave, older))
         scene.check()
         assert scene.live() == 1 and scene.task(task).sent_to == newer
+
+
+def test_race_of_many_who_come_to_two_processes_against_a_beat(scene: Scene) -> None:
+    with transaction() as session:
+        scribe_id = Agent.new_channel_agent(session, session.get_one(User, scene.user.id), "scribe").id
+    ids = [scene.agent_id, scribe_id]
+    for _ in range(ROUNDS):
+        scene.clear()
+        older = scene.subscribe_many(*ids)
+        here, there, _ = at_once(
+            partial(scene.subscribe_many, *ids),
+            partial(scene.subscribe_many, *reversed(ids)),
+            partial(agent_channel.beat, older),
+        )
+        scene.check()
+        assert scene.live() == 1
+        at_once(partial(agent_channel.leave_all, here), partial(agent_channel.leave_all, there))
 
 
 @rounds

@@ -17,6 +17,7 @@ from models.database import at_once, reading
 from models.errors import Forbidden, NotSignedIn
 from models.user import Role, User
 from webapp.hub import hub
+from webapp.together import Together
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -118,10 +119,26 @@ def bearer(header: str | None) -> str:
 def by_token(text: str) -> AccessToken:
     """The valid token with this text and (as `.user`) its owner. Raises NotSignedIn."""
     with reading() as session:
-        token = AccessToken.find(session, text)
+        return _known(AccessToken.find(session, text))
+
+
+def by_token_together(text: str) -> AccessToken:
+    """The same for sockets, of which many may come in at once. Not to be changed: those of one token share it."""
+    return _known(_tokens.ask(text))
+
+
+def _known(token: AccessToken | None) -> AccessToken:
     if token is None:
         raise NotSignedIn("This access token is unknown, expired or revoked. Make a new one under Settings.")
     return token
+
+
+def _find_tokens(texts: list[str]) -> list[AccessToken | None]:
+    with reading() as session:
+        return AccessToken.find_each(session, texts)
+
+
+_tokens = Together(_find_tokens)
 
 
 def token() -> AccessToken:

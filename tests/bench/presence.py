@@ -36,9 +36,9 @@ def rows() -> Iterator[Row]:
     _admin(f"CREATE DATABASE {name}")
     url = make_url(server()).set(database=name)
     try:
-        first, last = _prepare(url)
+        owner, first, last = _prepare(url)
         pgbench = _pgbench(url, first, last)
-        ours = _ours(url, first, last)
+        ours = _ours(url, owner, first, last)
         detail = f"ours {ours:,.0f}/s, pgbench {pgbench:,.0f}/s; {AGENTS} agents, {CLIENTS} clients, both notify"
         yield Row("subscribe + unsubscribe, of pgbench's rate", ours / pgbench, MARK, detail, at_least=True)
     finally:
@@ -54,14 +54,14 @@ def _admin(statement: str) -> None:
     engine.dispose()
 
 
-def _prepare(url: URL) -> tuple[int, int]:
+def _prepare(url: URL) -> tuple[int, int, int]:
     database.connect(url.render_as_string(hide_password=False), ["bench"])
     schema.upgrade(database.engine())
     with database.transaction() as session:
         user = User.create(session, "bench@example.org", "Bench", Role.MEMBER)
         now = database_time(session)
         ids = [registration.register(session, user, f"agent {n}", "s", None, now).agent.id for n in range(AGENTS)]
-    return min(ids), max(ids)
+        return user.id, min(ids), max(ids)
 
 
 def _pgbench(url: URL, first: int, last: int) -> float:
@@ -73,15 +73,7 @@ def _pgbench(url: URL, first: int, last: int) -> float:
         limits = ["-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "2", "-T", str(SECONDS)]
         range_ = ["-D", f"first={first}", "-D", f"last={last}"]
         found = subprocess.run(
-            [
-                str(binaries.server() / "pgbench"),
-                *words,
-                *limits,
-                *range_,
-                "-f",
-                script.name,
-                str(url.database),
-            ],
+            [str(binaries.server() / "pgbench"), *words, *limits, *range_, "-f", script.name, str(url.database)],
             env=environment,
             capture_output=True,
             text=True,
@@ -93,7 +85,7 @@ def _pgbench(url: URL, first: int, last: int) -> float:
     return float(tps[1])
 
 
-def _ours(url: URL, first: int, last: int) -> float:
+def _ours(url: URL, *numbers: int) -> float:
     environment = {**os.environ, "BENCH_URL": url.render_as_string(hide_password=False)}
-    command = [sys.executable, "-m", "tests.bench.presence_ours", str(first), str(last)]
+    command = [sys.executable, "-m", "tests.bench.presence_ours", *map(str, numbers)]
     return float(subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout)

@@ -13,27 +13,28 @@ import uuid  # noqa: E402
 import gevent  # noqa: E402
 
 from models import database  # noqa: E402
+from models.arrivals import Arrival  # noqa: E402
 from tests.bench.presence import CLIENTS, SECONDS  # noqa: E402
 from webapp.cable.agent_channel import leave, subscribe  # noqa: E402
 
 
-def main(first: int, last: int) -> float:
+def main(owner: int, first: int, last: int) -> float:
     """Pairs a second."""
     database.connect(os.environ["BENCH_URL"], ["bench"])
     ends = time.monotonic() + SECONDS
-    counts = [gevent.spawn(_come_and_go, number, first, last, ends) for number in range(CLIENTS)]
+    counts = [gevent.spawn(_come_and_go, number, owner, (first, last), ends) for number in range(CLIENTS)]
     return sum(greenlet.get() for greenlet in counts) / SECONDS
 
 
-def _come_and_go(number: int, first: int, last: int, ends: float) -> int:
+def _come_and_go(number: int, owner: int, agents: tuple[int, int], ends: float) -> int:
     pairs = 0
     while time.monotonic() < ends:
         token = uuid.uuid4().hex
-        subscribe(random.randint(first, last), f"s{number}", token, 1)
+        subscribe(Arrival(random.randint(*agents), owner, f"s{number}", token, 1))
         leave(token)
         pairs += 1
     return pairs
 
 
 if __name__ == "__main__":
-    print(main(int(sys.argv[1]), int(sys.argv[2])))
+    print(main(*map(int, sys.argv[1:])))

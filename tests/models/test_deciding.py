@@ -2,7 +2,8 @@
 
 import pytest
 
-from models import deciding
+from models import arrivals, deciding
+from models.arrivals import Arrival, Arrived, Outcome
 from models.broadcast import noted
 from models.creative import Level
 from models.errors import AlreadyDecided, NotFound
@@ -40,6 +41,12 @@ def end_turn(cast: Cast, task: Task, *request_ids: str) -> None:
 
 def decide(cast: Cast, request: PermissionRequest, behavior: str = "allow") -> None:
     deciding.decide(cast.session, cast.alice, request.id, behavior, " because ", cast.now, words)
+
+
+def coming(cast: Cast) -> Arrived:
+    """What the return of Scout's session means."""
+    [arrived] = arrivals.subscribe(cast.session, [Arrival(cast.scout.id, cast.alice.id, "laptop", "token", None)])
+    return arrived
 
 
 def continuation(cast: Cast, request: PermissionRequest) -> Task:
@@ -88,10 +95,10 @@ def test_an_agent_without_feedback_is_told_when_it_has_it_again(cast: Cast, task
     assert request.continuation_task_id is None
     waiting = PermissionRequest.unfinished(cast.session, cast.scout.id)
     assert waiting == [(request.id, cast.topic.id)]
-    assert deciding.coming_back(cast.session, cast.alice.id, cast.scout.id) == (cast.scout, True)
+    assert coming(cast) == Arrived(Outcome.LIVE, waits=True)
     cast.docs.share(cast.session, Level.FEEDBACK, user_id=cast.alice.id)
     assert deciding.go_on_later(cast.session, *waiting[0], words, cast.now) is not None
-    assert deciding.coming_back(cast.session, cast.alice.id, cast.scout.id) == (cast.scout, False)
+    assert coming(cast) == Arrived(Outcome.WORK)
 
 
 @pytest.mark.parametrize("status", [TaskStatus.CANCELLED, TaskStatus.FAILED])
@@ -146,7 +153,6 @@ def test_strangers_find_nothing_to_decide(cast: Cast) -> None:
     request = asked(cast, None)
     with pytest.raises(NotFound):
         deciding.decide(cast.session, cast.mallory, request.id, "allow", None, cast.now, words)
-    assert deciding.coming_back(cast.session, cast.mallory.id, cast.scout.id) == (None, False)
 
 
 def test_the_decision_is_said_before_the_task_that_tells_of_it(cast: Cast, task: Task) -> None:

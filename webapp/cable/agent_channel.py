@@ -10,12 +10,14 @@ from typing import Any
 
 import structlog
 
+from models import arrivals
 from models.access_token import AccessToken
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
+from models.arrivals import Arrival, Arrived, Outcome
 from models.base import database_time
 from models.database import at_once, reading, repeated, transaction
-from models.deciding import coming_back, go_on_later
+from models.deciding import go_on_later
 from models.errors import NotFound
 from models.permission_request import PermissionRequest
 from models.task import Task
@@ -27,8 +29,11 @@ from webapp.cable.channel import Channel
 from webapp.hub import Hub
 from webapp.metrics import DISPATCHES
 from webapp.streams import Heard
+from webapp.together import Together
 
 log = structlog.get_logger("agent_channel")
+
+ALONE = (Outcome.WORK, Outcome.BUSY)  # these have yet to subscribe, by themselves
 
 # What sockets took in the batch under way: (task id, token). Stamped in one transaction after the batch.
 _written: list[tuple[int, str]] = []
@@ -77,29 +82,32 @@ class AgentChannel(Channel):
         return given.strip()[:255] or None if isinstance(given, str) else None
 
     def _as_agent(self, agent_id: int) -> bool:
-        with transaction() as session:
-            agent, waits = coming_back(session, self.connection.user.id, agent_id)
-            if agent is not None and self.token_id is not None:
-                AccessToken.note_plugin(session, self.token_id, database_time(session))
-        if agent is None:
+        self.agent_id = agent_id
+        # What comes in from now on is held until the subscription is confirmed, and dropped when it is refused.
+        self._follow(f"agent:{agent_id}")
+        arrived = self.come()
+        if arrived.outcome == Outcome.REFUSED:
             return False
-        self.agent_id = agent.id
-        self._follow(agent.stream)
-        if agent.is_channel_agent:
-            self.may_replay = True
-            has_work = self.come()
-            if waits:
-                go_on(agent.id)
-            if waits or has_work:  # of a thousand that come back at once, most are idle
-                advance_due_topics()
+        if self.token_id is not None:
+            with transaction() as session:
+                AccessToken.note_plugin(session, self.token_id, database_time(session))
+        self.may_replay = arrived.outcome != Outcome.LISTENS
+        if arrived.waits:
+            go_on(agent_id)
+        if arrived.waits or arrived.outcome == Outcome.WORK:  # of a thousand that come back at once, most are idle
+            advance_due_topics()
         return True
 
-    def come(self) -> bool:
-        """Makes this connection's presence row; says whether its agent has open work."""
+    def come(self) -> Arrived:
+        """Makes this connection's presence row, if its agent is this person's and has presence."""
         token = uuid.uuid4().hex
         _by_token[token] = self
         self.presence_token = token
-        return subscribe(self.agent_id or 0, self.session_id, token, self.hub.process_id)
+        arrival = Arrival(self.agent_id or 0, self.connection.user.id, self.session_id, token, self.hub.process_id)
+        arrived = subscribe(arrival)
+        if arrived.outcome in (Outcome.REFUSED, Outcome.LISTENS):
+            self.presence_token = None
+        return arrived
 
     def _as_listener(self, topic_id: int) -> bool:
         self.topic_id = topic_id
@@ -157,25 +165,54 @@ class AgentChannel(Channel):
             self.send(payloads.decision(request))
 
 
-@repeated
-def subscribe(agent_id: int, session_id: str | None, token: str, process_id: int | None) -> bool:
-    """The presence row of a connection, in a transaction of its own: one statement when no work is to be judged.
-
-    Says whether there was work.
+def subscribe(arrival: Arrival) -> Arrived:
+    """The presence row of a connection, together with those that come at the same moment; by itself where an agent has
+    work to be judged, or is held by somebody.
     """
-    with at_once() as session:
-        if Agent.subscribe_idle(session, agent_id, session_id, token, process_id):
-            return False
-    with transaction() as session:
-        Agent.subscribe(session, agent_id, session_id, token, process_id)
-    return True
+    arrived = _arriving.ask(arrival)
+    return subscribe_alone(arrival) if arrived.outcome in ALONE else arrived
 
 
 @repeated
+def subscribe_alone(arrival: Arrival) -> Arrived:
+    """The same in its own time."""
+    with at_once() as session:
+        [arrived] = arrivals.subscribe(session, [arrival], wait=True)
+    if arrived.outcome == Outcome.WORK:
+        with transaction() as session:
+            Agent.subscribe(session, arrival.agent_id, arrival.session_id, arrival.token, arrival.process_id)
+    return arrived
+
+
 def leave(token: str) -> None:
-    """The end of a connection, in a transaction of its own."""
+    """The end of a connection, together with those that end at the same moment."""
+    if not _leaving.ask(token):
+        leave_alone(token)
+
+
+@repeated
+def leave_alone(token: str) -> None:
+    """The same in its own time."""
     with at_once() as session:
         Agent.unsubscribe(session, token)
+
+
+@repeated
+def subscribe_all(coming: list[Arrival]) -> list[Arrived]:
+    """Those who come at the same moment, in one statement; who is to come `ALONE` has yet to."""
+    with at_once() as session:
+        return arrivals.subscribe(session, coming)
+
+
+@repeated
+def leave_all(tokens: list[str]) -> list[bool]:
+    """Those who go at the same moment, in one statement; False for who has yet to."""
+    with at_once() as session:
+        return arrivals.unsubscribe(session, tokens)
+
+
+_arriving = Together(subscribe_all)
+_leaving = Together(leave_all)
 
 
 def go_on(agent_id: int) -> None:

@@ -149,7 +149,7 @@ def who() -> Entry | None:
     if token is None:
         return None
     try:
-        found = auth.by_token(token)
+        found = auth.by_token_together(token)
     except NotSignedIn:
         return None
     ends_at = found.expires_at.timestamp() if found.expires_at else None
