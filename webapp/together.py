@@ -17,12 +17,12 @@ A = TypeVar("A")
 
 
 class _Asked(Generic[Q]):
-    __slots__ = ("answers", "away", "done", "question", "turn")
+    __slots__ = ("answers", "away", "done", "leads", "question", "turn")
 
     def __init__(self, question: Q) -> None:
         self.question = question
         self.answers: list[Any] = []  # one, or none when it has to be asked again, alone
-        self.away = self.done = False
+        self.away = self.done = self.leads = False
         self.turn = threading.Lock()  # released once: it is answered, or it leads
         self.turn.acquire()
 
@@ -48,12 +48,34 @@ class Together(Generic[Q, A]):
             self._waiting.append(mine)
             leads, self._led = not self._led, True
         if not leads:
-            mine.turn.acquire()
+            self._wait(mine)
         if not mine.done:
             self._lead()
         if mine.away:
             raise DatabaseAway
         return mine.answers[0] if mine.answers else self._work([question])[0]
+
+    def _wait(self, mine: _Asked[Q]) -> None:
+        """Until it is answered or leads. Whoever is torn out of this wait takes its question back, and passes on the
+        lead it may just have been given: all others would wait for ever.
+        """
+        try:
+            mine.turn.acquire()
+        except BaseException:
+            with self._guard:
+                if mine in self._waiting:
+                    self._waiting.remove(mine)
+                following = self._follows() if mine.leads else []
+            for one in following:
+                one.turn.release()
+            raise
+
+    def _follows(self) -> list[_Asked[Q]]:
+        """Who leads next, if anybody waits; it has yet to be told. Under the guard."""
+        self._led = bool(self._waiting)
+        for one in self._waiting[:1]:
+            one.leads = True
+        return self._waiting[:1]
 
     def _lead(self) -> None:
         """Answers a batch; `_waiting` begins with who leads."""
@@ -74,7 +96,6 @@ class Together(Generic[Q, A]):
             for one in batch:
                 one.done = True
             with self._guard:
-                self._led = bool(self._waiting)
-                following = self._waiting[:1]
+                following = self._follows()
             for one in batch[1:] + following:
                 one.turn.release()

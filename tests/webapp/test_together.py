@@ -3,7 +3,9 @@
 import threading
 from collections.abc import Callable
 
+import gevent
 import pytest
+from gevent.lock import BoundedSemaphore
 
 from models.errors import DatabaseAway
 from tests.conditions import until
@@ -102,3 +104,32 @@ def test_the_same_question_is_asked_anew_each_time(work: Work) -> None:
     work.go.set()
     together = Together(work)
     assert [together.ask(1), together.ask(1)] == [2, 2] and work.batches == [[1], [1]]
+
+
+class Turn(BoundedSemaphore):
+    """A lock on which greenlets wait, as the hub's do."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+
+def test_who_is_torn_out_of_its_wait_leaves_the_others_their_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "Lock", Turn)
+    go, batches = Turn(), []
+    go.acquire()
+
+    def work(numbers: list[int]) -> list[int]:
+        batches.append(numbers)
+        with go:
+            if numbers == [0]:
+                asking[2].kill(block=False)  # hears of it when it was just given the lead
+            return [2 * number for number in numbers]
+
+    together = Together(work)
+    asking = [gevent.spawn(together.ask, number) for number in range(5)]
+    gevent.idle()
+    asking[1].kill()
+    go.release()
+    gevent.joinall(asking, timeout=30)
+    assert [one.value for one in (asking[0], asking[3], asking[4])] == [0, 6, 8]
+    assert batches == [[0], [3, 4]] and together.ask(9) == 18
