@@ -10,13 +10,16 @@ from models.base import Base, Born, Id
 from models.errors import Conflict, Invalid
 
 KEPT = timedelta(hours=24)
+# How long a write of two transactions may take in between; after that it has died with its process.
+RUNS = timedelta(seconds=30)
 
 
 class IdempotencyKey(Base):
     """One write with a key of its own, from one access token.
 
     While the write runs there is no row, only a lock of its transaction: whatever ends the transaction, the death of
-    its process too, gives the key free. The row is stored by the very transaction that did the work.
+    its process too, gives the key free. The row is stored by the very transaction that did the work. A write that waits
+    between two transactions leaves a row without a status there.
     """
 
     __tablename__ = "idempotency_keys"
@@ -31,10 +34,13 @@ class IdempotencyKey(Base):
     created_at: Mapped[Born]
 
     @classmethod
-    def claim(cls, session: Session, token_id: int, key: str, digest: str, now: datetime) -> "IdempotencyKey | None":
+    def claim(
+        cls, session: Session, token_id: int, key: str, digest: str, now: datetime, *, goes_on: bool = False
+    ) -> "IdempotencyKey | None":
         """None: this request is the first and may run. A row: its answer is to be given again.
 
-        Raises Invalid when the key was used for another request, Conflict while the first one still runs.
+        `goes_on`: it is the first one's second transaction. Raises Invalid when the key was used for another request,
+        Conflict while the first one still runs.
         """
         if not key or len(key) > 255 or not key.isprintable():
             raise Invalid("Idempotency-Key: give 1 to 255 printable characters.")
@@ -46,10 +52,26 @@ class IdempotencyKey(Base):
             return None
         if found.request_digest != digest:
             raise Invalid("Idempotency-Key: this key was used for another request. Use a new one.")
-        return found
+        if found.status is not None:
+            return found
+        if not goes_on and found.created_at > now - RUNS:
+            raise Conflict("The first request with this Idempotency-Key is still running.")
+        return None
 
     @classmethod
-    def answered(cls, session: Session, token_id: int, key: str, digest: str, status: int, body: bytes) -> None:
+    def begun(cls, session: Session, token_id: int, key: str, digest: str) -> None:
+        """Notes that the write goes on in a later transaction; under the claim."""
+        cls.answered(session, token_id, key, digest, None, None)
+
+    @classmethod
+    def given_up(cls, session: Session, token_id: int, key: str) -> None:
+        """Gives the key of a write free that will not go on."""
+        session.execute(delete(cls).where(cls.token_id == token_id, cls.key == key, cls.status.is_(None)))
+
+    @classmethod
+    def answered(
+        cls, session: Session, token_id: int, key: str, digest: str, status: int | None, body: bytes | None
+    ) -> None:
         """Keeps what was answered, for a day from now; under the claim."""
         row = {"request_digest": digest, "status": status, "body": body, "created_at": func.now()}
         new = insert(cls).values(token_id=token_id, key=key, **row)

@@ -20,6 +20,7 @@ from models.base import database_time
 from models.database import transaction
 from models.errors import NotFound
 from models.gateway_request import GatewayRequest
+from models.idempotency_key import IdempotencyKey
 from models.user import Role, User
 from webapp import auth, waiting
 from webapp.advance import advance_due_topics
@@ -126,7 +127,7 @@ class Calls:
                 elif method != "GET" and not by_viewers:
                     auth.require(token.user, Role.MEMBER)
                 _check_ids(ids)
-                run = partial(_pass, view, token, takes, expected, ids)
+                run = partial(_pass, view, token, takes, expected, ids, asks is not None)
                 answer = run(None) if asks is None else _asked_first(asks, token, takes, ids, run)
                 if advances:
                     advance_due_topics()
@@ -190,7 +191,13 @@ def _asked_first(
             ask()
         elif (answer := once.begun(session, token, key, ask)) is not None:
             return answer
-    return go_on(waiting.answer_to(asked[0].id) if asked else None)
+    try:
+        return go_on(waiting.answer_to(asked[0].id) if asked else None)
+    except Exception:
+        if key is not None:
+            with transaction() as session:
+                IdempotencyKey.given_up(session, token.id, key)
+        raise
 
 
 def _pass(
@@ -199,6 +206,7 @@ def _pass(
     takes: type[Any] | None,
     status: int,
     ids: dict[str, int],
+    goes_on: bool,
     heard: waiting.Answer | None,
 ) -> Response:
     """One transaction; with an Idempotency-Key the answer is kept in it, so that both are there or neither is."""
@@ -212,7 +220,7 @@ def _pass(
         key = flask.request.headers.get("Idempotency-Key")
         if key is None or flask.request.method in READS:
             return work()
-        return once.answer(session, token, key, work)
+        return once.answer(session, token, key, work, goes_on=goes_on)
 
 
 def _given(takes: type[Any] | None) -> Any:

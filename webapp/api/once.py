@@ -15,13 +15,16 @@ from models.idempotency_key import IdempotencyKey
 from webapp.errors import refused
 
 
-def answer(session: Session, token: AccessToken, key: str, work: Callable[[], Response]) -> Response:
+def answer(
+    session: Session, token: AccessToken, key: str, work: Callable[[], Response], *, goes_on: bool = False
+) -> Response:
     """What the first request with this key answered, or what `work` does, kept in the same transaction.
 
-    A refusal undoes the work and is kept as well; a failure of ours is not: it ends the transaction, and with it the
-    claim to the key. Raises Invalid for another request under the same key, Conflict while the first still runs.
+    `goes_on`: `begun` was its first half. A refusal undoes the work and is kept as well; a failure of ours is not: it
+    ends the transaction, and with it the claim to the key. Raises Invalid for another request under the same key,
+    Conflict while the first still runs.
     """
-    replayed = _kept(session, token, key)
+    replayed = _kept(session, token, key, goes_on)
     return _keep(session, token, key, _done(session, work)) if replayed is None else replayed
 
 
@@ -37,12 +40,13 @@ def begun(session: Session, token: AccessToken, key: str, work: Callable[[], Non
             work()
     except Refusal as refusal:
         return _keep(session, token, key, _refused(session, refusal))
+    IdempotencyKey.begun(session, token.id, key, digest())
     return None
 
 
-def _kept(session: Session, token: AccessToken, key: str) -> Response | None:
+def _kept(session: Session, token: AccessToken, key: str, goes_on: bool = False) -> Response | None:
     """What the first request with this key answered; None when this one is the first. Raises like `answer`."""
-    found = IdempotencyKey.claim(session, token.id, key, digest(), database_time(session))
+    found = IdempotencyKey.claim(session, token.id, key, digest(), database_time(session), goes_on=goes_on)
     if found is None:
         return None
     response: Response = flask.Response(found.body, found.status, mimetype="application/json" if found.body else None)

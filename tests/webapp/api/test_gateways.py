@@ -10,6 +10,7 @@ from sqlalchemy import delete, text, update
 
 from models import database
 from models.base import database_time
+from models.errors import DatabaseAway
 from models.gateway import Gateway
 from models.gateway_request import GatewayRequest
 from models.gateway_states import Happening, Problem
@@ -237,6 +238,34 @@ def test_a_repeated_write_is_neither_tested_nor_made_twice(ops: Person) -> None:
         first = ops.send("POST", "/gateways", given, headers={"Idempotency-Key": "once"})
     again = ops.send("POST", "/gateways", given, headers={"Idempotency-Key": "once"})
     assert (first.status_code, again.status_code, again.get_json()) == (201, 201, first.get_json())
+
+
+def test_a_repeat_is_refused_while_the_first_write_waits_for_its_gateway(ops: Person) -> None:
+    given, key, repeated = {"name": "office", "url": "ws://127.0.0.1:1"}, {"Idempotency-Key": "patient"}, []
+
+    def repeat_first(request: GatewayRequest, session: Any, now: Any) -> None:
+        repeated.append(ops.send("POST", "/gateways", given, headers=key))
+        done(request, session, now)
+
+    with somebody_answers(repeat_first) as wishes:
+        assert ops.send("POST", "/gateways", given, headers=key).status_code == 201
+    assert (repeated[0].status_code, len(wishes)) == (409, 1)
+    assert "still running" in repeated[0].get_json()["error"]
+
+
+def test_a_write_that_failed_while_it_waited_leaves_its_key_free(ops: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, key = {"name": "office", "url": "ws://127.0.0.1:1"}, {"Idempotency-Key": "unlucky"}
+
+    def away(*asked: Any) -> None:
+        raise DatabaseAway
+
+    with monkeypatch.context() as patched:
+        patched.setattr(waiting, "answer_to", away)
+        assert ops.send("POST", "/gateways", given, headers=key).status_code == 503
+    with database.transaction() as session:
+        session.execute(delete(GatewayRequest))
+    with somebody_answers(done):
+        assert ops.send("POST", "/gateways", given, headers=key).status_code == 201
 
 
 def test_a_removed_one_is_gone_and_its_name_is_free(ops: Person) -> None:
