@@ -32,7 +32,7 @@ demo: setup
 	@SWITCHYARD_DATA_DIR="$${SWITCHYARD_DATA_DIR:-./var/demo}" exec $(BIN)/python -m webapp.cli demo
 
 test: setup-test
-	@$(BIN)/python -m pytest -n 4 --dist loadfile
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # Installs real OpenClaw gateways of both wire protocols into .gateway-lab/ (GATEWAY_LAB names another folder).
 test-real: setup-test
