@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 import flask
+from flask.sessions import SecureCookieSessionInterface
 from flask_sock import Sock
 from flask_wtf import CSRFProtect
+from itsdangerous import URLSafeTimedSerializer
 from werkzeug.routing import IntegerConverter, Map
 
 from models import sealed
@@ -37,8 +39,26 @@ class IdConverter(IntegerConverter):
         super().__init__(map, max=BIGGEST_ID)
 
 
+class Cookies(SecureCookieSessionInterface):
+    """Flask's signed cookie. What signs is made once: made for each request, as Flask does, it costs more than many
+    a view.
+    """
+
+    _signs: URLSafeTimedSerializer | None = None
+
+    def get_signing_serializer(self, app: flask.Flask) -> URLSafeTimedSerializer | None:
+        """The serializer with this app's keys, which do not change while it runs."""
+        if self._signs is None:
+            self._signs = super().get_signing_serializer(app)
+        return self._signs
+
+
 class Switchyard(flask.Flask):
     """A view is a door: its whole work is repeated when two transactions stood in each other's way."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.session_interface = Cookies()
 
     def wsgi_app(self, environ: Any, start_response: Any) -> Any:
         """Takes `//api/v1/...` for what it means. A redirect would turn the POST of a plain client into a GET."""

@@ -5,6 +5,7 @@ meanwhile. An answer is never older than its question, as nothing is kept.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -79,6 +80,7 @@ class Together(Generic[Q, A]):
 
     def _lead(self) -> None:
         """Answers a batch; `_waiting` begins with who leads."""
+        time.sleep(0)  # who is about to ask may come along
         with self._guard:
             batch, self._waiting = (self._waiting[: self._most], self._waiting[self._most :])
         try:

@@ -1,5 +1,6 @@
 """What a setting may look like: each function turns text into one value, or raises ValueError with the fix."""
 
+import functools
 import ipaddress
 import math
 import re
@@ -152,6 +153,7 @@ def secret_keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+@functools.lru_cache(maxsize=1024)  # asked several times for each request, mostly of the same few
 def address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The literal address in the text, or None. An IPv4 address wrapped in IPv6 is unwrapped."""
     try:
