@@ -4,10 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROUNDS ?= 500
 MINUTES ?= 10
+SEED ?= 1
 REAL ?=
 
 # A path with spaces is fine: every path below is relative to this folder.
-.PHONY: setup setup-test run demo test test-real lint types bench races soak scale ci lock clean wheel
+.PHONY: setup setup-test run demo test test-real lint types bench races soak cuts scale ci lock clean wheel
 
 setup: $(VENV)/.ready
 setup-test: $(VENV)/.ready-test
@@ -50,6 +51,9 @@ races: setup-test
 
 soak: setup-test
 	@$(BIN)/python -m tests.soak --minutes $(MINUTES)
+
+cuts: setup-test
+	@$(BIN)/python -m tests.cuts --minutes $(MINUTES) --seed $(SEED)
 
 scale: setup-test
 	@$(BIN)/python -m tests.scale

@@ -1,5 +1,6 @@
 """Which run of which gateway became which message: kept so that nothing can post an answer twice or silence one."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, String, delete, exists, select
@@ -35,6 +36,13 @@ class ProcessedRun(Base):
         """Whether this run has ended here before."""
         mine = (cls.gateway_id == gateway_id, cls.run_id == run_id[:200])
         return bool(session.scalar(select(exists().where(*mine))))
+
+    @classmethod
+    def among(cls, session: Session, gateway_ids: Collection[int], run_ids: Collection[str]) -> set[str]:
+        """Those of these runs that have ended here before, under any of these gateways."""
+        short = {run_id[:200]: run_id for run_id in run_ids}
+        mine = (cls.gateway_id.in_(list(gateway_ids)), cls.run_id.in_(list(short)))
+        return {short[run_id] for run_id in session.scalars(select(cls.run_id).where(*mine))}
 
     @classmethod
     def link(cls, session: Session, gateway_id: int, run_id: str, message_id: int | None, task_id: int | None) -> None:

@@ -1,14 +1,17 @@
 """What a gateway said that fits no topic: it waits in the tray until somebody says where it belongs."""
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, select, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
 from models.message import TEXT_LIMIT
+
+MOST_SESSIONS = 50
 
 
 class TrayItem(Base):
@@ -44,6 +47,17 @@ class TrayItem(Base):
         session.flush()
         broadcast(session, "hub", "tray")
         return item
+
+    @classmethod
+    def sessions(cls, session: Session, gateway_ids: Collection[int], since: datetime) -> list[tuple[str, datetime]]:
+        """(session key, when it was first heard) of what came since then, the latest first.
+
+        Runs of scheduled jobs are left out: each has a session of its own, in which nothing more is said.
+        """
+        mine = (cls.gateway_id.in_(list(gateway_ids)), cls.created_at > since, cls.session_key.not_like("%:cron:%"))
+        last, first = func.max(cls.id), func.min(cls.created_at)
+        query = select(cls.session_key, first).where(*mine).group_by(cls.session_key).order_by(last.desc())
+        return [(key, at) for key, at in session.execute(query.limit(MOST_SESSIONS))]
 
     def end(self, session: Session, user_id: int, now: datetime, topic_id: int | None, message_id: int | None) -> None:
         """It was assigned to a topic, or thrown away (neither topic nor message)."""

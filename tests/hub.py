@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import urllib.parse
+import uuid
 from types import TracebackType
 from typing import Any
 
@@ -157,6 +158,20 @@ class RunningHub:
             return answer.status, json.loads(content) if content and is_json else content.decode() or None
         finally:
             connection.close()
+
+    def insist(self, path: str, body: Any, token: str, seconds: float = 60) -> Any:
+        """The JSON of a write, sent again under one idempotency key until the hub has taken it."""
+        key, answers = uuid.uuid4().hex, [(0, "none")]
+
+        def taken() -> bool:
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                answers.append(self.request("POST", f"/api/v1{path}", body, token, **{"Idempotency-Key": key}))
+            return answers[-1][0] not in (0, 409, 503)
+
+        until(taken, f"{path} to be taken", seconds)
+        status, answer = answers[-1]
+        assert status < 300, (status, answer)
+        return answer
 
     def ready(self) -> bool:
         """Whether /readyz says so."""

@@ -17,13 +17,12 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
+from sqlalchemy import text
 
-from models import database, schema
+from models import database
 from tests.conditions import until
-from tests.hub import KEY, RunningHub, person, wait_ready
-from tests.postgres import server
+from tests.hub import RunningHub, person, wait_ready
+from tests.passing import passing
 from webapp.playground.agent import PlaygroundAgent
 from webapp.playground.answers import Answer
 
@@ -79,25 +78,9 @@ class Counts:
 
 def run(size: Size) -> Counts:
     """The whole soak on a database of its own."""
-    name = f"soak_{uuid.uuid4().hex[:8]}"
-    _admin(f"CREATE DATABASE {name}")
-    url = make_url(server()).set(database=name).render_as_string(hide_password=False)
-    database.connect(url, [KEY])
-    schema.upgrade(database.engine())
-    try:
-        with RunningHub(url, workers=str(size.workers)) as hub:
-            wait_ready(hub)
-            return _soak(hub, size)
-    finally:
-        database.dispose()
-        _admin(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _admin(statement: str) -> None:
-    engine = create_engine(server())
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql(statement)
-    engine.dispose()
+    with passing("soak") as url, RunningHub(url, workers=str(size.workers)) as hub:
+        wait_ready(hub)
+        return _soak(hub, size)
 
 
 def _soak(hub: RunningHub, size: Size) -> Counts:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from tests.bench.process import ROOT
 
-FILES = ("broadcast", "memory", "presence", "restart", "latency")
+FILES = ("broadcast", "memory", "presence", "restart", "latency", "taken_in", "long_answers")
 RESULTS = ROOT / "bench-results.json"
 
 

@@ -45,10 +45,14 @@ class Child:
 
     def ask(self, *words: object) -> Any:
         """Sends one command and returns what the child answers."""
+        self.tell(*words)
+        return self.answer()
+
+    def tell(self, *words: object) -> None:
+        """Sends one command."""
         assert self._process.stdin is not None
         self._process.stdin.write(" ".join(str(word) for word in words) + "\n")
         self._process.stdin.flush()
-        return self.answer()
 
     def answer(self) -> Any:
         """The next line."""

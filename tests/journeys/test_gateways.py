@@ -134,3 +134,29 @@ def test_a_restart_with_a_run_in_flight_is_answered_once(harbor: Harbor) -> None
     harbor.gateway.restart(0.3)
     done = harbor.wait(task, "done", 40)
     assert harbor.texts(topic)[1:] == [harbor.gateway.ledger.run(done["run_id"]).text]
+
+
+def test_an_end_that_was_left_out_is_found_with_the_next_frame(harbor: Harbor) -> None:
+    topic, strange = harbor.topic(), "agent:main:strange-to-us"
+    key = harbor.key(harbor.wait(harbor.ask(topic, "hello"), "done")["id"])
+    harbor.gateway.faults.drop, harbor.gateway.faults.states = 1.0, ("final",)
+    words = "Look out [[mock chunks=4 delay=100]]"
+    entries = [harbor.gateway.fire_job(where, words) for where in (key, strange)]
+    until(lambda: all(entry.state == "final" for entry in entries), "the ends that nobody hears")
+    harbor.gateway.faults.drop = 0.0
+    harbor.gateway.inject(key, "the next frame")
+    until(lambda: entries[0].text in harbor.texts(topic), "the job's words, from the history", 20)
+    until(lambda: entries[1].text in [item.text for item in harbor.tray()], "those of no topic", 20)
+    assert harbor.texts(topic).count(entries[0].text) == 1
+
+
+def test_a_session_of_no_topic_that_was_heard_is_read_again(harbor: Harbor) -> None:
+    strange = "agent:main:known-from-the-tray"
+    harbor.gateway.inject(strange, "Hail")
+    until(lambda: "Hail" in [item.text for item in harbor.tray()], "the tray")
+    harbor.gateway.faults.refuse = 503
+    harbor.gateway.cut()
+    until(lambda: not harbor.gateway.connections, "nobody to be there")
+    harbor.gateway.inject(strange, "and farewell")
+    harbor.gateway.faults.refuse = None
+    until(lambda: "and farewell" in [item.text for item in harbor.tray()], "what was missed", 20)

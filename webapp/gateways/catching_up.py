@@ -1,7 +1,8 @@
 """After every connect: what a gateway said while nobody listened, told by the histories of open sessions, once."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import select
@@ -12,7 +13,9 @@ from models.base import database_time
 from models.database import reading
 from models.message import Message
 from models.proactive_message_buffer import BufferedRun
+from models.processed_run import ProcessedRun
 from models.task import Task
+from models.tray_item import TrayItem
 from webapp.gateways import story
 from webapp.gateways.line import Line, clock
 from webapp.gateways.refusals import MethodRefused
@@ -23,6 +26,15 @@ from webapp.gateways.wire import History, Said
 log = structlog.get_logger("gateways")
 
 LINES = 60
+CLOCKS = timedelta(minutes=1)  # a gateway's clock and ours may differ by so much
+
+
+class Open(NamedTuple):
+    """A session that is read again, and from when on. `topic_id` is None where it belongs to no topic."""
+
+    key: str
+    topic_id: int | None
+    since: datetime
 
 
 def catch_up(line: Line, speaking: Speaking, storing: Storing) -> int:
@@ -30,49 +42,71 @@ def catch_up(line: Line, speaking: Speaking, storing: Storing) -> int:
 
     Raises ConnectionLost, NotHeld, DatabaseAway.
     """
-    with reading() as session:
-        sessions = gateway_work.open_sessions(session, line.gateway_ids, database_time(session))
     caught = 0
-    for key, topic_id, _ in sessions:
+    for open_ in _open(line):
         try:
-            found = story.read(line, key, LINES)
+            found = story.read(line, open_.key, LINES)
         except MethodRefused as refused:
-            log.info("history_refused", address=line.address, topic=topic_id, code=refused.code)
+            log.info("history_refused", address=line.address, topic=open_.topic_id, code=refused.code)
             continue
-        for ended, asked in _missed(line, storing, key, topic_id, found):
-            storing.store(ended, asked)
+        for ended, asked in _missed(line, storing, open_, found):
+            cut = storing.store(ended, asked)
+            line.buffer.end(ended.run_id, clock())
+            speaking.ended(ended.run_id, cut, ended.text)
             caught += 1
-        _adopt(line, speaking, key, found)
+        _adopt(line, speaking, open_.key, found)
     if caught:
         log.info("caught_up", address=line.address, count=caught)
     return caught
 
 
-def _missed(
-    line: Line, storing: Storing, key: str, topic_id: int, found: History
-) -> Iterable[tuple[Ended, Said | None]]:
+def _open(line: Line) -> list[Open]:
+    """Sessions of topics; from protocol 4 on, where a line names its run, also those heard that belong to none."""
+    with reading() as session:
+        now = database_time(session)
+        since = now - gateway_work.LOOK_BACK
+        known = gateway_work.open_sessions(session, line.gateway_ids, now)
+        strange = TrayItem.sessions(session, line.gateway_ids, since) if line.protocol >= 4 else []
+    found = {key: Open(key, topic_id, since) for key, topic_id, _ in known}
+    for key, heard_at in strange:
+        found.setdefault(key, Open(key, None, heard_at - CLOCKS))
+    for run in line.buffer.runs() if line.protocol >= 4 else []:
+        began = now - timedelta(seconds=clock() - run.began)
+        found.setdefault(run.session_key, Open(run.session_key, None, began - CLOCKS))
+    return list(found.values())[: gateway_work.MOST * 2]
+
+
+def _missed(line: Line, storing: Storing, open_: Open, found: History) -> Iterable[tuple[Ended, Said | None]]:
     """What was said and is not here, the last words of each run, oldest first."""
     last: dict[str, tuple[Said, Said | None]] = {}
     for said, asked in story.unasked(found):
-        last[(story.run_of(said) or "") if line.protocol >= 4 else f"history-{topic_id}-{said.id}"] = (said, asked)
+        last[(story.run_of(said) or "") if line.protocol >= 4 else f"history-{open_.topic_id}-{said.id}"] = said, asked
     last.pop("", None)
     with reading() as session:
-        since = database_time(session) - gateway_work.LOOK_BACK
-        known = _texts(line, topic_id, since)
-        asked_here = _asked_here(line, topic_id)
+        stored = ProcessedRun.among(session, line.gateway_ids, last)
+        known = _texts(line, open_)
+        asked_here = _asked_here(line, open_)
         missed = []
         for run_id, (said, asked) in last.items():
-            if said.at is None or said.at < since or line.buffer.ended_lately(run_id, clock()):
+            if said.at is None or said.at < open_.since or line.buffer.ended_lately(run_id, clock()):
                 continue
-            if storing.is_stored(session, run_id) or line.buffer.get(run_id) is not None:
+            run = line.buffer.get(run_id)
+            if run_id in stored or _is_under_way(found, run_id, run):
                 continue
             if line.protocol < 4 and (said.text.strip() in known or (asked and asked.text.strip() in asked_here)):
                 continue
             if _is_looked_after(session, line, storing, run_id, said, asked):
                 continue
-            run = BufferedRun(run_id, key, None, clock(), clock())
+            run = run or BufferedRun(run_id, open_.key, None, clock(), clock())
             missed.append((Ended(run, "final", said.text), asked))
     return missed
+
+
+def _is_under_way(found: History, run_id: str, heard: BufferedRun | None) -> bool:
+    """Whether it still speaks. One that was heard may have ended in a frame that never came."""
+    if found.in_flight is not None:
+        return found.in_flight[0] == run_id
+    return heard is not None and found.has_active_run is not False
 
 
 def _is_looked_after(
@@ -88,23 +122,23 @@ def _is_looked_after(
     return task.is_open or (asked is not None and storing.is_told(session, asked, said.text))
 
 
-def _texts(line: Line, topic_id: int, since: datetime) -> set[str]:
+def _texts(line: Line, open_: Open) -> set[str]:
     """What agents said in this topic lately; before protocol 4 nothing else tells a message from another."""
     if line.protocol >= 4:
         return set()
     with reading() as session:
         said = select(Message.text).where(
-            Message.topic_id == topic_id, Message.agent_id.is_not(None), Message.created_at > since
+            Message.topic_id == open_.topic_id, Message.agent_id.is_not(None), Message.created_at > open_.since
         )
         return {text.strip() for text in session.scalars(said)}
 
 
-def _asked_here(line: Line, topic_id: int) -> set[str]:
+def _asked_here(line: Line, open_: Open) -> set[str]:
     if line.protocol >= 4:
         return set()
     with reading() as session:
-        open_ = select(Task).where(Task.topic_id == topic_id, Task.finished_at.is_(None))
-        return {task.as_sent.strip() for task in session.scalars(open_)}
+        asked = select(Task).where(Task.topic_id == open_.topic_id, Task.finished_at.is_(None))
+        return {task.as_sent.strip() for task in session.scalars(asked)}
 
 
 def _adopt(line: Line, speaking: Speaking, key: str, found: History) -> None:

@@ -88,7 +88,8 @@ class Crew:
         """The gateway left out frames: what they said is in its histories."""
         for gateway_id in list(self.couriers):
             self._behind.add(gateway_id)
-            self.work(gateway_id)
+            # Also while it is being done: the session that they belong to may have been read already.
+            self._once(f"greets {gateway_id}", lambda id=gateway_id: self._look_again(id))  # type: ignore[misc]
 
     def answer_requests(self, gateway_id: int) -> None:
         """Claims what is asked and carries each out in a greenlet of its own: a stop waits behind nothing."""
@@ -115,7 +116,6 @@ class Crew:
     # -- inside ------------------------------------------------------------------------------------------------
 
     def _settle_in(self, gateway_id: int) -> None:
-        self.approvals.list_all()
         self._look_again(gateway_id)
         if self.line.connection is not None:
             agents = listed(self.line.connection, LIST_SECONDS)
@@ -123,12 +123,17 @@ class Crew:
                 store_agents(gateway_id, agents)
 
     def _look_again(self, gateway_id: int) -> None:
-        courier = self.couriers.get(gateway_id)
-        if courier is not None:
-            courier.after_connect()
-            courier.run()
-        catch_up(self.line, self.speaking, self.storing)
-        self._behind.discard(gateway_id)
+        self._behind.discard(gateway_id)  # before it is read: what is missed meanwhile makes it behind once more
+        try:
+            self.approvals.list_all()
+            courier = self.couriers.get(gateway_id)
+            if courier is not None:
+                courier.after_connect()
+                courier.run()
+            catch_up(self.line, self.speaking, self.storing)
+        except Exception:
+            self._behind.add(gateway_id)
+            raise
 
     def _work_all(self) -> None:
         for gateway_id in list(self.couriers):
