@@ -14,6 +14,7 @@ from webapp.playground.gateway.ledger import Entry
 
 # Why the gateway's words may be missing here: the rule behind it.
 UNHEARD = "a session of no topic is read again only from the time on at which something was heard in it"
+MOST_TOLD = 30
 QUESTION = re.compile(r"\b(?:question|first of|job|inject|operator) [\d.]*\d")
 
 
@@ -51,7 +52,8 @@ class Account:
         told |= {"put into a running turn": self.steered, "sockets": self.connections, **self.spoilt}
         figures = ", ".join(f"{name} {count}" for name, count in told.items())
         lines = [f"{self.name}: {figures}", f"  wrong: {len(self.wrong)}, excused: {len(self.excused)}"]
-        return "\n".join([*lines, *(f"  WRONG {one}" for one in self.wrong), *(f"  {one}" for one in self.excused)])
+        wrong = [f"  WRONG {one}" for one in self.wrong[:MOST_TOLD]]
+        return "\n".join([*lines, *wrong, *(f"  {one}" for one in self.excused)])
 
 
 def account(harbor: Harbor, topics: list[int]) -> Account:
@@ -103,7 +105,7 @@ def _spoken(found: Account, entries: list[Entry], said: list[Said], first: dict[
             continue
         found.spoken += 1
         text, which = entry.text.strip(), f"run {entry.run_id} ({entry.source}) {entry.spoilt}"
-        if by_run[entry.run_id] == 1 and texts[text] == 1:
+        if by_run[entry.run_id] == 1 and (texts[text] == 1 or _is_rest(entry, entries, said)):
             found.here += 1
         elif texts[text] == 1 and any(by_run[other.run_id] for other in entries if other.into == entry.run_id):
             found.here += 1  # read in the history, as the answer to the question that it goes on with
@@ -113,6 +115,12 @@ def _spoken(found: Account, entries: list[Entry], said: list[Said], first: dict[
             found.excused.append(f"lost: {which}: {text[:60]!r}. Rule: {UNHEARD}.")
         else:
             found.wrong.append(f"lost: {which}: {text[:80]!r}")
+
+
+def _is_rest(entry: Entry, entries: list[Entry], said: list[Said]) -> bool:
+    """Whether of a turn that a question of ours was put into the rest stands here: the question has its own answer."""
+    steered = any(other.into == entry.run_id and other.state == "absorbed" for other in entries)
+    return steered and any(one.run_id == entry.run_id and one.text in entry.text for one in said)
 
 
 def _is_strange(entry: Entry, first: dict[str, float]) -> bool:
@@ -129,11 +137,13 @@ def _here(found: Account, entries: list[Entry], said: list[Said]) -> None:
         into = by_id.get(entry.into or "") if entry is not None else None
         if entry is None:
             found.wrong.append(f"nobody said {one.text[:80]!r} (run {one.run_id})")
-        elif entry.spoken and one.text == entry.text.strip():
-            continue
         elif entry.state == "absorbed" and into is not None and one.text in into.text:
             found.steered += 1
-        elif entry.state == "queued" and into is not None and one.text == into.text.strip():
-            continue
-        else:
+        elif one.text not in _words(entry, into) and not _is_rest(entry, entries, [one]):
             found.wrong.append(f"other words: run {one.run_id} ({entry.state}): {one.text[:80]!r}")
+
+
+def _words(entry: Entry, into: Entry | None) -> tuple[str, ...]:
+    """What may stand here under a run's id: its own words, or those of the run that its question was queued for."""
+    own = (entry.text.strip(),) if entry.spoken else ()
+    return (*own, into.text.strip()) if entry.state == "queued" and into is not None else own

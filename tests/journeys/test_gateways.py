@@ -160,3 +160,37 @@ def test_a_session_of_no_topic_that_was_heard_is_read_again(harbor: Harbor) -> N
     harbor.gateway.inject(strange, "and farewell")
     harbor.gateway.faults.refuse = None
     until(lambda: "and farewell" in [item.text for item in harbor.tray()], "what was missed", 20)
+
+
+def test_what_another_asked_is_no_answer_of_ours_while_the_gateway_does_not_tell_whose_it_is(harbor: Harbor) -> None:
+    topic, faults = harbor.topic(), harbor.gateway.faults
+    key = harbor.key(harbor.wait(harbor.ask(topic, "hello"), "done")["id"])
+    faults.drop, faults.states, faults.untold = 1.0, ("delta", "final"), 1000
+    task = harbor.ask(topic, "Whose is it?")
+    until(lambda: harbor.task(task)["run_id"], "the run")
+    ours = harbor.gateway.wait_for(lambda: harbor.gateway.ledger.find(harbor.task(task)["run_id"]))
+    until(lambda: ours.state == "final", "the end that nobody hears")
+    faults.drop = 0.0
+    job = harbor.gateway.fire_job(key, "The job's")
+    until(lambda: job.state == "final", "the job")
+    untold = faults.untold
+    until(lambda: faults.untold < untold - 1, "the hub to ask in vain", 20)
+    faults.untold = 0
+    harbor.wait(task, "done", 40)
+    until(lambda: job.text in harbor.texts(topic), "the job's words", 20)
+    assert sorted(harbor.texts(topic)[3:]) == sorted([ours.text, job.text])
+
+
+def test_a_question_put_into_a_running_turn_takes_nothing_of_it_away(harbor: Harbor) -> None:
+    topic, faults = harbor.topic(), harbor.gateway.faults
+    key = harbor.key(harbor.wait(harbor.ask(topic, "hello"), "done")["id"])
+    job = harbor.gateway.fire_job(key, "Long [[mock chunks=10 delay=150]]")
+    until(lambda: harbor.gateway.turns.active[key].streaming, "the job to speak")
+    faults.drop, faults.states = 1.0, ("final",)
+    task = harbor.ask(topic, "Into it")
+    until(lambda: job.state == "final" and "Into it" in job.text, "both in one turn that nobody hears end", 20)
+    faults.drop = 0.0
+    harbor.gateway.inject(key, "the next frame")
+    harbor.wait(task, "done", 40)
+    until(lambda: len(harbor.texts(topic)) == 6, "all of it", 20)
+    assert sorted(harbor.texts(topic)[3:]) == ["You said: Into it", "You said: Long", "the next frame"]

@@ -77,28 +77,34 @@ def _open(line: Line) -> list[Open]:
 
 
 def _missed(line: Line, storing: Storing, open_: Open, found: History) -> Iterable[tuple[Ended, Said | None]]:
-    """What was said and is not here, the last words of each run, oldest first."""
-    last: dict[str, tuple[Said, Said | None]] = {}
+    """What was said and is not here, oldest first: the last words of each run to each who asked in it."""
+    runs: dict[str, dict[int, tuple[Said, Said | None]]] = {}
     for said, asked in story.unasked(found):
-        last[(story.run_of(said) or "") if line.protocol >= 4 else f"history-{open_.topic_id}-{said.id}"] = said, asked
-    last.pop("", None)
+        run_id = (story.run_of(said) or "") if line.protocol >= 4 else f"history-{open_.topic_id}-{said.id}"
+        runs.setdefault(run_id, {})[id(asked)] = (said, asked)
+    runs.pop("", None)
     with reading() as session:
-        stored = ProcessedRun.among(session, line.gateway_ids, last)
+        stored = ProcessedRun.among(session, line.gateway_ids, runs)
         known = _texts(line, open_)
         asked_here = _asked_here(line, open_)
         missed = []
-        for run_id, (said, asked) in last.items():
-            if said.at is None or said.at < open_.since or line.buffer.ended_lately(run_id, clock()):
-                continue
+        for run_id, parts in runs.items():
             run = line.buffer.get(run_id)
-            if run_id in stored or _is_under_way(found, run_id, run):
+            if run_id in stored or line.buffer.ended_lately(run_id, clock()) or _is_under_way(found, run_id, run):
                 continue
-            if line.protocol < 4 and (said.text.strip() in known or (asked and asked.text.strip() in asked_here)):
-                continue
-            if _is_looked_after(session, line, storing, run_id, said, asked):
-                continue
-            run = run or BufferedRun(run_id, open_.key, None, clock(), clock())
-            missed.append((Ended(run, "final", said.text), asked))
+            # A question that was put into a running turn is answered in it: that part is its own.
+            rest = [
+                (said, asked)
+                for said, asked in parts.values()
+                if said.at is not None
+                and said.at >= open_.since
+                and not (said.text.strip() in known or (asked and asked.text.strip() in asked_here))
+                and not _is_looked_after(session, line, storing, run_id, said, asked)
+            ]
+            if rest:
+                run = run or BufferedRun(run_id, open_.key, None, clock(), clock())
+                text = "\n\n".join(said.text.strip() for said, _ in rest) if len(rest) > 1 else rest[0][0].text
+                missed.append((Ended(run, "final", text), rest[0][1]))
     return missed
 
 

@@ -31,6 +31,8 @@ RETRY_SECONDS = 1.0
 MOST_WAITING, MOST_WAITING_BYTES = 5_000, 64 * 1024 * 1024
 # A run of ours that ended without a word: when to ask the history, in seconds after that.
 ASK_AGAIN = (0.0, 2.0, 5.0, 15.0)
+# For so long it is asked who wanted what a run said: the next connection may be there by then.
+UNCLEAR_SECONDS = 45.0
 
 
 @dataclass
@@ -48,6 +50,15 @@ class Wordless:
         return self.since + places[min(self.asked, len(places) - 1)] + max(0, self.asked - len(places) + 1) * 5.0
 
 
+@dataclass
+class Unclear:
+    """A run that has ended, of which the gateway did not tell who asked for it: it is asked again."""
+
+    ended: Ended
+    since: float
+    next_at: float
+
+
 class Inbox:
     """One line's inbox."""
 
@@ -57,13 +68,14 @@ class Inbox:
         self.last_seen_states: set[str] = set()
         self._waiting: deque[Ended | ApprovalEvent] = deque()
         self._wordless: dict[str, Wordless] = {}
+        self._unclear: dict[str, Unclear] = {}
         self._there = Signal()
         self._greenlet: gevent.Greenlet | None = None
 
     @property
     def open_runs(self) -> int:
         """Runs under way, and those that have ended and are not stored yet."""
-        return self.line.buffer.open_runs + len(self._waiting)
+        return self.line.buffer.open_runs + len(self._waiting) + len(self._unclear)
 
     @property
     def buffered_bytes(self) -> int:
@@ -179,6 +191,8 @@ class Inbox:
                 self.waiting_bytes -= _size(item)
             for wordless in [one for one in self._wordless.values() if clock() >= one.due_at()]:
                 self._insist(lambda one=wordless: self._ask(one))  # type: ignore[misc]
+            for unclear in [one for one in self._unclear.values() if clock() >= one.next_at]:
+                self._insist(lambda one=unclear: self._ask_who(one))  # type: ignore[misc]
 
     def _insist(self, step: Callable[[], None]) -> None:
         """Until it is done, or nobody can do it any more."""
@@ -208,20 +222,35 @@ class Inbox:
             self._stored(item, task.id)
 
     def _stored(self, item: Ended, task_id: int | None) -> None:
-        asked = None
-        if item.state == "final" and not item.run_id.startswith("inject-") and ":cron:" not in item.session_key:
-            asked = self._who_asked(item) if self.storing.is_doubtful(item, task_id) else None
+        told = item.state == "final" and not item.run_id.startswith("inject-") and ":cron:" not in item.session_key
+        try:
+            asked = self._who_asked(item) if told and self.storing.is_doubtful(item, task_id) else None
+        except (ConnectionLost, MethodRefused):
+            # Not guessed: another's answer would be taken for the one to our question.
+            self._unclear[item.run_id] = Unclear(item, clock(), clock() + RETRY_SECONDS)
+        else:
+            self._store(item, asked)
+
+    def _store(self, item: Ended, asked: story.Said | None) -> None:
         cut = self.storing.store(item, asked)
         self.speaking.ended(item.run_id, cut, item.text)
         self._wordless.pop(item.run_id, None)
         self.line.nudge()
 
     def _who_asked(self, item: Ended) -> story.Said | None:
+        return story.asked_by(story.read(self.line, item.session_key, 30), item.run_id, item.text)
+
+    def _ask_who(self, unclear: Unclear) -> None:
+        """Once more; what nobody tells in time is stored as what it says it is."""
+        unclear.next_at = clock() + RETRY_SECONDS
+        asked = None
         try:
-            found = story.read(self.line, item.session_key, 30)
+            asked = self._who_asked(unclear.ended)
         except (ConnectionLost, MethodRefused):
-            return None
-        return story.asked_by(found, item.run_id, item.text)
+            if clock() - unclear.since < UNCLEAR_SECONDS:
+                return
+        self._unclear.pop(unclear.ended.run_id, None)
+        self._store(unclear.ended, asked)
 
     def _ask(self, wordless: Wordless) -> None:
         """What became of a run that ended without a word."""
