@@ -37,6 +37,8 @@ class RunningHub:
     Without a URL it uses the embedded database.
     """
 
+    program: tuple[str, ...] = ("wsgi.py",)
+
     def __init__(self, database_url: str | None, port: int = 0, **settings: str) -> None:
         self.database_url = database_url
         self.settings = settings
@@ -73,7 +75,7 @@ class RunningHub:
             **{f"SWITCHYARD_{name.upper()}": value for name, value in self.settings.items()},
         }
         self._process = subprocess.Popen(
-            [sys.executable, "wsgi.py"],
+            [sys.executable, *self.program],
             cwd=ROOT,
             env=environment,
             text=True,
@@ -179,6 +181,12 @@ class RunningHub:
             return self.request("GET", "/readyz")[0] == 200
         except OSError:
             return False
+
+
+class HastyHub(RunningHub):
+    """One whose supervisors wait for seconds where they would for a minute."""
+
+    program = ("-m", "tests.hasty_hub")
 
 
 def person(email: str, name: str, role: str = "member") -> tuple[int, str]:

@@ -18,7 +18,8 @@ class Operator:
 
     def __init__(self, hub: RunningHub) -> None:
         self.hub, self.ports = hub, list[int]()
-        self.id, self.token = person(f"olga-{hub.port}-{os.urandom(3).hex()}@example.org", "Olga", "operator")
+        self.email = f"olga-{hub.port}-{os.urandom(3).hex()}@example.org"
+        self.id, self.token = person(self.email, "Olga", "operator")
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         """The JSON of a call that must succeed."""
