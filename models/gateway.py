@@ -127,13 +127,15 @@ class Gateway(Base):
         problem_text: str | None = None,
         problem_facts: dict[str, Any] | None = None,
         detail: str | None = None,
+        line: str | None = None,
         actor: str = "hub",
         retry_in: timedelta | None = None,
         chance: float = 0.5,
     ) -> GatewayState:
         """Walks the state machine (`models.gateway_states`), writes a line in the timeline, tells who looks.
 
-        `words` is a whole sentence with the cause. `retry_in` overrides the usual wait before the next try; a state
+        `words` is a whole sentence with the cause; `line` stands in the timeline instead where the cause does already.
+        `retry_in` overrides the usual wait before the next try; a state
         that waits for a person has no next try.
         """
         self.attempts = self._attempts_after(happening, now)
@@ -148,7 +150,7 @@ class Gateway(Base):
         waits = self.state in (GatewayState.RECONNECTING, GatewayState.ERROR) and happening is not Happening.REFUSED
         delay = retry_in if retry_in is not None else gateway_states.retry_delay(self.attempts, chance)
         self.next_attempt_at = now + delay if (waits or retry_in is not None) else None
-        self.note(session, str(happening), words, detail=detail, actor=actor)
+        self.note(session, str(happening), line or words, detail=detail, actor=actor)
         self.changed(session)
         return GatewayState(self.state)
 

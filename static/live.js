@@ -94,7 +94,7 @@ async function renewShell() {
   if (!response?.ok || response.redirected) return
   const page = new DOMParser().parseFromString(await response.text(), "text/html")
   countInTitle(page.getElementById("shell-approvals")?.dataset.count ?? "0")
-  for (const id of ["shell-nav", "shell-bottom", "shell-aside", "shell-approvals", "shell-gateway", "shell-seat", "shell-seats"]) {
+  for (const id of ["shell-nav", "shell-bottom", "shell-aside", "shell-approvals", "shell-gateway", "shell-seat", "shell-falls", "shell-seats"]) {
     const theirs = page.getElementById(id), ours = document.getElementById(id)
     if (theirs && ours && !ours.contains(document.activeElement)) ours.replaceChildren(...theirs.childNodes)
   }

@@ -188,7 +188,7 @@ export function merge(page) {
     if (element.id && !idOf(element) && !isHeard(element) && !page.getElementById(element.id)) element.remove()
   }
   if (ids.length && known && Math.min(...ids) > known) log().replaceChildren()
-  for (const selector of [".page > aside", ".page-head"]) renew(selector, page)
+  for (const selector of [".page > aside", ".page-head", "#shell-falls"]) renew(selector, page)
   if (!document.getElementById("composer-text")?.value) renew("#route", page)
   arrive([...theirs.children].filter(element => element.id).map(adopt))
   return ids.filter(id => id > known).length

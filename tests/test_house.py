@@ -120,6 +120,7 @@ FLOORS = (
         "hub_status",
         "inbox",
         "exporting",
+        "falls",
         "lately",
         "listing",
         "membership",

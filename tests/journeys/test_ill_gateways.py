@@ -1,4 +1,4 @@
-"""Gateways of this machine that are ill in three ways at once, under a hub that loses no time: deaf, hanging, frozen."""
+"""Gateways of this machine that are ill in three ways at once, under a hub that loses no time."""
 
 import os
 import signal

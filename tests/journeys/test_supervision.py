@@ -5,13 +5,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 
 import psutil
 import pytest
 
 from tests import local_gateway
+from tests.bench.page_reader import Visitor
 from tests.conditions import until
-from tests.hub import RunningHub
+from tests.hub import PASSWORD, RunningHub
 from tests.journeys.conftest import Alice
 from tests.journeys.supervised import Operator, free_port, kill
 
@@ -45,8 +47,14 @@ def test_it_starts_answers_falls_and_answers_again(hub: RunningHub, operator: Op
     again = operator.wait_again(office, process["pid"])
     assert again["process"]["last_exit"]["signal"] == "SIGKILL"
     olga.wait_status(olga.post(topic, "hello again")["tasks"][0]["id"], "done")
+    kill(again["process"]["pid"])
+    operator.wait_again(office, again["process"]["pid"])
+    lines = operator.call("GET", f"/gateways/{office}/timeline?limit=200")["items"]
+    assert not [one for one, next_ in pairwise(lines) if one["text"] == next_["text"]], "no line twice"
+    page = Visitor(hub.port, operator.email, PASSWORD).call("GET", f"/topics/{topic}").decode()
+    assert page.count('class="meta fall"') == 1 and "office fell 2 times since" in page and "and was back at" in page
     told = operator.timeline(office)
-    assert told.count("process") == 2 and told.count("connected") == 2 and "exit" in told
+    assert told.count("process") == 3 and told.count("connected") == 3 and told.count("exit") == 2
 
 
 def test_start_of_what_runs_does_nothing_and_restart_is_another_process(operator: Operator) -> None:

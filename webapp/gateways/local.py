@@ -38,13 +38,23 @@ LAST_WORDS_SECONDS = 1.0
 
 
 class Trouble(Exception):
-    """Why there is no gateway to connect to. `waits`: for a person, so that it is not tried again by itself."""
+    """Why there is no gateway to connect to. `waits`: for a person, so that it is not tried again by itself.
+
+    `ended`: its process has ended, and whoever listens was told of it in these words.
+    """
 
     def __init__(
-        self, problem: Problem, words: str, facts: dict[str, Any] | None = None, *, waits: bool = False
+        self,
+        problem: Problem,
+        words: str,
+        facts: dict[str, Any] | None = None,
+        *,
+        waits: bool = False,
+        ended: bool = False,
     ) -> None:
         super().__init__(words)
-        self.problem, self.words, self.facts, self.waits = problem, words, facts or {}, waits
+        self.problem, self.words, self.facts = problem, words, facts or {}
+        self.waits, self.ended = waits, ended
 
 
 class CalledOff(Exception):
@@ -274,8 +284,8 @@ class LocalGateway:
         if problem is Problem.CONFIG_ERROR:
             number = facts.get("line")
             where = f"line {number} of its settings" if number else "its settings are wrong"
-            return Trouble(problem, f"{self.name} does not start: {where}.", facts, waits=True)
-        return Trouble(problem, f"{self.name} ended by itself, {exit}, after {lived} s.", facts)
+            return Trouble(problem, f"{self.name} does not start: {where}.", facts, waits=True, ended=True)
+        return Trouble(problem, f"{self.name} ended by itself, {exit}, after {lived} s.", facts, ended=True)
 
     def _over(self, process: LocalProcess, words: str) -> None:
         self.last_exit = process.exit()

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from models.gateway_states import Happening, Problem
 from webapp.gateways.connection import GatewayConnection
+from webapp.gateways.local import Trouble
 from webapp.gateways.refusals import Refused
 from webapp.gateways.wire import Hello
 
@@ -38,6 +39,13 @@ def judge(refused: Refused, tries: int) -> Verdict:
         soon = timedelta(seconds=min(LATEST_SECONDS, SOON_SECONDS * 2 ** min(tries - 1, 6)))
         return Verdict(Happening.LOST, problem, said, retry or soon, quiet=True)
     return Verdict(Happening.FAILED, problem, said, retry)
+
+
+def after_the_end(trouble: Trouble) -> str | None:
+    """What follows the end of its process, whose line says how it ended; None when that is not the trouble."""
+    if not trouble.ended:
+        return None
+    return "It is not started again until somebody does so." if trouble.waits else "It is started again by itself."
 
 
 def greeting(hello: Hello, missing: tuple[str, ...], restarted: bool) -> str:

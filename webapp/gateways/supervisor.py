@@ -227,7 +227,7 @@ class Supervisor:
 
     def _trouble(self, trouble: Trouble) -> None:
         happening = Happening.REFUSED if trouble.waits else Happening.FAILED
-        self._failed(happening, trouble.words, trouble.problem, trouble.facts)
+        self._failed(happening, trouble.words, trouble.problem, trouble.facts, line=row_words.after_the_end(trouble))
 
     def _refused(self, row: Gateway, refused: Refused) -> None:
         if self.process is not None and not refused.fatal and refused.code != Problem.NOT_READY:
@@ -243,9 +243,9 @@ class Supervisor:
             self._failed(verdict.happening, refused.text, verdict.problem, verdict.facts, verdict.retry)
 
     def _failed(
-        self, happening: Happening, words: str, problem: Problem, facts: dict[str, Any], retry: timedelta | None = None
+        self, what: Happening, words: str, problem: Problem, facts: Any, retry: timedelta | None = None, **more: Any
     ) -> None:
-        self.standing.happened(happening, words, problem=problem, problem_facts=facts, retry_in=retry)
+        self.standing.happened(what, words, problem=problem, problem_facts=facts, retry_in=retry, **more)
 
     def _greeted(self, row: Gateway, connection: GatewayConnection) -> None:
         self._soft_tries = 0

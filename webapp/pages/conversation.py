@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from models import inbox, overview, under_way
+from models import falls, inbox, overview, under_way
 from models.agent import Agent
 from models.creative import Level
 from models.listeners import Listeners
@@ -72,6 +73,7 @@ def context(session: Session, user: User, topic: Topic, now: datetime, window: W
     return {
         **aside(session, user, topic, here, now),
         "seat": None if chat is None else chat_words.seat(session, chat, now),
+        "falls": fallen(session, topic, now),
         "topic": {
             "id": topic.id,
             "name": topic.name,
@@ -193,6 +195,21 @@ def agents_in(session: Session, topic: Topic, now: datetime) -> list[Any]:
 def aside(session: Session, user: User, topic: Topic, here: list[Any], now: datetime) -> dict[str, Any]:
     """What stands beside the conversation (topics/aside.html)."""
     return {"people": people(session, user, topic, here), "work": work_counts(session, topic, now)}
+
+
+def fallen(session: Session, topic: Topic, now: datetime) -> list[Markup]:
+    """One line for each gateway of this topic that fell lately, however often."""
+    return [_fall(one) for one in falls.in_topic(session, topic.id, topic.primary_agent_id, now)]
+
+
+def _fall(fall: falls.Fall) -> Markup:
+    at = fragments.moment(fall.at, "moment")
+    fell = Markup("{} fell at {}").format(fall.name, at)
+    if fall.times > 1:
+        fell = Markup("{} fell {} times since {}").format(fall.name, fall.times, at)
+    if fall.back_at is None:
+        return Markup("{} and is not back yet: what you write waits for it.").format(fell)
+    return Markup("{} and was back at {}.").format(fell, fragments.moment(fall.back_at, "moment"))
 
 
 def people(session: Session, user: User, topic: Topic, here: list[Any]) -> list[dict[str, Any]]:

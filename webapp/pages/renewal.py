@@ -38,4 +38,5 @@ def beside(kind: str, id: int) -> dict[str, Any]:
             return {}
         here = conversation.agents_in(session, topic, now)
         seat = None if chat is None else chat_words.seat(session, chat, now)
-        return {"aside": conversation.aside(session, user, topic, here, now), "seat": seat}
+        falls = conversation.fallen(session, topic, now)
+        return {"aside": conversation.aside(session, user, topic, here, now), "seat": seat, "falls": falls}
