@@ -25,6 +25,8 @@ from webapp.streams import Streams
 log = structlog.get_logger("gateways")
 
 LIST_SECONDS = 10.0
+# Holes come in bursts, and each has all histories read.
+MISSED_SECONDS = 0.5
 
 
 class Crew:
@@ -89,7 +91,7 @@ class Crew:
         for gateway_id in list(self.couriers):
             self._behind.add(gateway_id)
             # Also while it is being done: the session that they belong to may have been read already.
-            self._once(f"greets {gateway_id}", lambda id=gateway_id: self._look_again(id))  # type: ignore[misc]
+            self._once(f"greets {gateway_id}", lambda id=gateway_id: self._look_for_missed(id))  # type: ignore[misc]
 
     def answer_requests(self, gateway_id: int) -> None:
         """Claims what is asked and carries each out in a greenlet of its own: a stop waits behind nothing."""
@@ -121,6 +123,10 @@ class Crew:
             agents = listed(self.line.connection, LIST_SECONDS)
             if agents is not None:
                 store_agents(gateway_id, agents)
+
+    def _look_for_missed(self, gateway_id: int) -> None:
+        gevent.sleep(MISSED_SECONDS)
+        self._look_again(gateway_id)
 
     def _look_again(self, gateway_id: int) -> None:
         self._behind.discard(gateway_id)  # before it is read: what is missed meanwhile makes it behind once more

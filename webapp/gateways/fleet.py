@@ -218,18 +218,19 @@ class Fleet:
         supervisor = self.supervisors.pop(id, None)
         if supervisor is None:
             return
-        try:
-            supervisor.drop(reason)
-        except Exception:  # the lease must not be renewed for nobody, and others are to be dropped too
-            log.exception("gateway_not_dropped", gateway=id)
+        # Before anything that waits: it may be taken anew meanwhile, and must not find what is on its way out.
         self._unfollow(id)
         line = supervisor.line
         line.epochs.pop(id, None)
         line.names.pop(id, None)
         if not line.epochs and self.crews.get(line.address) is supervisor.crew:
+            del self.crews[line.address]
             supervisor.crew.stop()
             _add(self._past, line.buffer.figures)
-            del self.crews[line.address]
+        try:
+            supervisor.drop(reason)
+        except Exception:  # the lease must not be renewed for nobody, and others are to be dropped too
+            log.exception("gateway_not_dropped", gateway=id)
 
     def _unfollow(self, id: int) -> None:
         hear = self._followers.pop(id, None)

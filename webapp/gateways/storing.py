@@ -22,7 +22,7 @@ from models.topic import Topic
 from models.tray_item import TrayItem
 from webapp.advance import advance_due_topics
 from webapp.gateways import story
-from webapp.gateways.line import Line
+from webapp.gateways.line import Line, NotHeld
 from webapp.gateways.speaking import Speaking
 from webapp.gateways.wire import Said
 
@@ -85,6 +85,8 @@ class Storing:
 
     @repeated
     def _store(self, ended: Ended, asked: Said | None) -> str | None:
+        if not self.line.gateway_ids:
+            raise NotHeld(self.line.address)
         with transaction() as session:
             task = gateway_work.task_of_run(session, self.line.gateway_ids, ended.run_id)
             if task is None:
