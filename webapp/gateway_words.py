@@ -213,3 +213,13 @@ def _port(address: str) -> int:
 def waits_until(row: Any) -> datetime | None:
     """When it is tried again by itself, None when a person is waited for."""
     return row.next_attempt_at if row.state != GatewayState.STOPPED else None
+
+
+# What takes a moment after its button: whoever has no script sees the page as it was before.
+ASKED = {
+    "start": "{} is being started.",
+    "stop": "{} is being stopped.",
+    "restart": "{} is being restarted.",
+    "connect": "The hub connects with {}.",
+    "disconnect": "The hub disconnects from {}.",
+}

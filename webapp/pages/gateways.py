@@ -105,13 +105,16 @@ def wish(id: int, verb: str) -> flask.Response:
     """Says what is wanted of it; whoever holds it makes it so."""
     try:
         with transaction() as session:
-            WISHES[verb](session, gateway_changes.locked(session, id), person(), database_time(session))
+            gateway = gateway_changes.locked(session, id)
+            WISHES[verb](session, gateway, person(), database_time(session))
     except Refusal as refusal:
         if isinstance(refusal, NotFound):
             raise
         return page(id, refusal.status, str(refusal))
     if verb == "resume":
         advance_due_topics()
+    if verb in gateway_words.ASKED:
+        flask.flash(gateway_words.ASKED[verb].format(gateway.name))
     return go_to("gateways.show", id=id)
 
 

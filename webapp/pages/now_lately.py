@@ -32,7 +32,18 @@ def shown(session: Session, user: User, now: datetime) -> list[dict[str, Any]]:
         *(ended(row) for row in session.execute(lately.ended(user, since).limit(MOST))),
         *(unasked(row) for row in session.execute(lately.unasked(user, since).limit(MOST))),
     ]
-    return sorted(found, key=itemgetter("at"), reverse=True)[:MOST]
+    return without_echoes(sorted(found, key=itemgetter("at"), reverse=True))[:MOST]
+
+
+def without_echoes(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of neighbours with the same words one, that with a state if any: an end is noted as event and as cause."""
+    kept: list[dict[str, Any]] = []
+    for line in lines:
+        if kept and kept[-1]["text"] == line["text"]:
+            kept[-1] = line if kept[-1]["state"] == "done" else kept[-1]
+        else:
+            kept.append(line)
+    return kept
 
 
 def tells(row: Any) -> bool:
@@ -47,7 +58,9 @@ def act(row: Any) -> dict[str, Any]:
     meta = Markup(" · ").join([*([row.detail] if row.detail else []), *shown]) or None
     state, text = activity.LAMPS.get(row.event, "done"), row.text
     if row.kind == ActivityKind.GATEWAY and row.gateway_name:  # its lines do not name it: on its page they need not
-        text = Markup('<a href="/gateways/{}">{}</a>: {}').format(row.gateway_id, row.gateway_name, row.text)
+        named = row.text.startswith(f"{row.gateway_name} ")
+        said = row.text[len(row.gateway_name) :] if named else f": {row.text}"
+        text = Markup('<a href="/gateways/{}">{}</a>{}').format(row.gateway_id, row.gateway_name, said)
     return {"at": row.at, "state": state, "word": row.event.replace("_", " "), "text": text, "meta": meta}
 
 

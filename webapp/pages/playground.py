@@ -90,6 +90,7 @@ def start() -> flask.Response:
             acted(session, user, "playground", "started the playground gateway.", gateway_id=gateway.id)
     except Refusal as refusal:
         return page(refusal.status, str(refusal))
+    flask.flash(gateway_words.ASKED["start"].format(gateway.name))
     return go_to("playground.show")
 
 
@@ -102,6 +103,7 @@ def stop() -> flask.Response:
         gateway = running(session)
         gateway_changes.stop(session, gateway, user, database_time(session))
         acted(session, user, "playground", "stopped the playground gateway.", gateway_id=gateway.id)
+    flask.flash(gateway_words.ASKED["stop"].format(gateway.name))
     return go_to("playground.show")
 
 

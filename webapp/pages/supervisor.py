@@ -132,21 +132,21 @@ def known(id: int) -> int:
 @at_least(Role.OPERATOR)
 def start(id: int) -> flask.Response:
     """It is wanted: found, or started."""
-    return change(id, gateway_changes.start)
+    return change(id, gateway_changes.start, "start")
 
 
 @blueprint.post("/supervisor/<int:id>/stop")
 @at_least(Role.OPERATOR)
 def stop(id: int) -> flask.Response:
     """It is wanted no more."""
-    return change(id, gateway_changes.stop)
+    return change(id, gateway_changes.stop, "stop")
 
 
 @blueprint.post("/supervisor/<int:id>/restart")
 @at_least(Role.OPERATOR)
 def restart(id: int) -> flask.Response:
     """Stop, a second, start."""
-    return change(id, gateway_changes.restart)
+    return change(id, gateway_changes.restart, "restart")
 
 
 @blueprint.post("/supervisor/<int:id>/adopt")
@@ -160,18 +160,20 @@ def adopt(id: int) -> flask.Response:
             gateway_changes.rotate(session, gateway, by, token, now)
         gateway_changes.start(session, gateway, by, now)
 
-    return change(id, asked)
+    return change(id, asked, "start")
 
 
-def change(id: int, wanted: Change) -> flask.Response:
+def change(id: int, wanted: Change, verb: str) -> flask.Response:
     """Writes what is wanted, and goes back to the gateway on the page."""
     try:
         with transaction() as session:
-            wanted(session, gateway_changes.locked(session, id), person(), database_time(session))
+            gateway = gateway_changes.locked(session, id)
+            wanted(session, gateway, person(), database_time(session))
     except Refusal as refusal:
         if refusal.status == 404:
             raise
         return page(Form(**openclaw_preset.USUAL), refusal.status, str(refusal))
+    flask.flash(gateway_words.ASKED[verb].format(gateway.name))
     return flask.make_response(flask.redirect(flask.url_for("supervisor.index", _anchor=f"gateway-{id}"), 303))
 
 

@@ -5,6 +5,7 @@ import uuid
 from datetime import timedelta
 
 from models import gateway_agents
+from models.activity import Activity, ActivityKind
 from models.base import database_time
 from models.database import transaction
 from models.gateway import Gateway
@@ -223,6 +224,21 @@ def test_the_last_hour_tells_readers_of_the_topic_what_happened_there_and_nobody
     assert rail(stage.visitor(stage.mallory).get("/").text).count("Release") == 0
     assert "Approvals decided 1" in words(bob) and "Median wait for a person" in words(bob)
     stage.away()
+
+
+def test_a_gateways_end_that_is_noted_twice_is_told_once_and_names_it_once(stage: Stage) -> None:
+    with transaction() as session:
+        values = {"url": "ws://127.0.0.1:9", "address": "ws://127.0.0.1:9", "state": GatewayState.RECONNECTING}
+        gateway = Gateway(name="harbour", **values)
+        session.add(gateway)
+        session.flush()
+        for event in ("exit", "reconnecting"):
+            text = "harbour ended by itself, code 137, after 30 s."
+            Activity.record(session, ActivityKind.GATEWAY, event, text, gateway_id=gateway.id)
+    page = words(stage.visitor(newcomer(Role.ADMIN, "Root")).get("/"))
+    assert page.count("ended by itself, code 137") == 1 and "harbour: " not in page
+    with transaction() as session:
+        session.get_one(Gateway, gateway.id).removed_at = database_time(session)
 
 
 def test_what_a_gateway_said_unasked_stands_in_the_last_hour(stage: Stage) -> None:

@@ -105,6 +105,15 @@ def test_a_reconnecting_one_says_which_try_and_when_the_next_is(operator: Visito
     assert "office ended by itself" in words(page) and "It is tried again by itself." in words(page)
 
 
+def test_a_button_is_confirmed_in_words_for_whom_nothing_moves_by_itself(operator: Visitor) -> None:
+    operator.get("/supervisor")
+    operator.post("/supervisor", **FIELDS)
+    for place in ("supervisor", "gateways"):
+        for verb, said in (("start", "started"), ("restart", "restarted"), ("stop", "stopped")):
+            page = operator.post(f"/{place}/{office().id}/{verb}", follow=True)
+            assert f"office is being {said}." in words(page)
+
+
 def test_after_ten_tries_there_is_an_alert(operator: Visitor) -> None:
     operator.get("/supervisor")
     operator.post("/supervisor", **{**FIELDS, "start": "yes"})
