@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from models import registration
+from models import overview, registration
 from models.agent import Agent
 from models.base import database_time
 from models.database import transaction
@@ -28,6 +28,16 @@ def test_without_an_agent_the_page_says_how_to_connect_one(stage: Stage) -> None
     assert 'href="/settings/tokens"' in page.text
     viewer = stage.visitor(newcomer(Role.VIEWER, "Vera")).get("/agents")
     assert "No agent yet" in words(viewer) and "playground" not in words(viewer)
+
+
+def test_a_long_queue_is_not_counted_to_its_end(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage.away()
+    monkeypatch.setattr(overview, "MOST_COUNTED", 3)
+    alice = stage.visitor(stage.alice)
+    for expected in ("1 waits", "2 wait", "2+ wait", "2+ wait"):
+        stage.post("Do this", topic_id=stage.topic(expected, stage.scout_id))
+        assert expected in row(alice.get("/agents").text, stage.scout_id)
+    stage.away()
 
 
 def test_the_table_tells_who_is_there_and_what_each_does(stage: Stage) -> None:

@@ -2,6 +2,9 @@
 
 import re
 
+import pytest
+
+from models import overview
 from models.creative import Creative
 from models.database import transaction
 from models.user import Role
@@ -15,6 +18,13 @@ def test_the_list_says_whose_they_are_and_what_one_may_do(stage: Stage) -> None:
     assert "Docs Alice’s, you may write · 1 topic" in words(stage.visitor(stage.ada).get("/creatives"))
     assert "Docs Alice’s, you may read · 1 topic" in words(stage.visitor(stage.bob).get("/creatives"))
     assert "Docs" not in words(stage.visitor(stage.mallory).get("/creatives"))
+
+
+def test_many_topics_are_not_counted_to_the_last(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "MOST_COUNTED", 2)
+    for number in range(2):
+        stage.topic(f"Number {number}")
+    assert "Docs yours · 1+ topics" in words(stage.visitor(stage.alice).get("/creatives"))
 
 
 def test_the_list_costs_the_same_with_more_of_them(stage: Stage) -> None:
