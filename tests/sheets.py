@@ -1,7 +1,7 @@
 """`python -m tests.sheets URL EMAIL FOLDER`: contact sheets of a running hub's pages, by family.
 
-The password comes in SWITCHYARD_PASSWORD. Every link of the navigation is opened, and the first thing of each list
-behind it; each page is pictured light and dark, at 1280 and 390, checked by axe and for sideways scroll, and put on a
+The password comes in SWITCHYARD_PASSWORD. Every link of the navigation is opened, and behind it one page of each kind,
+and behind those again; each page is pictured light and dark, at 1280 and 390, checked by axe and for sideways scroll, and put on a
 sheet.
 `make demo` gives a hub to look at.
 """
@@ -20,8 +20,9 @@ from tests.browser import launched
 
 VARIANTS = (("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390))
 AXE = pathlib.Path(__file__).parent / "vendor" / "axe.min.js"
-MOST = 60
-ONE_OF_EACH = re.compile(r"^/(\w+)/(\d+)$")
+MOST = 100
+FILE = re.compile(r"\.\w+(\?|$)|/(log|tail|sign-out)$")
+KIND = re.compile(r"\d+|=[^&]*")
 CHECK = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
     .filter(v => ['serious', 'critical'].includes(v.impact)).map(v => v.id + ': ' + v.nodes[0].html.slice(0, 160))"""
 
@@ -55,23 +56,23 @@ def signed_in(browser: Browser, url: str, email: str, password: str) -> Page:
 
 
 def pages(page: Page, url: str) -> list[str]:
-    """The navigation's pages, and one thing behind each list."""
+    """The navigation's pages, and one of each kind behind them: addresses that differ in a number or a filter alone."""
     paths = list(dict.fromkeys(links(page, "nav a")))
-    for path in list(paths):
+    for path in paths:  # grows meanwhile
         page.goto(url + path)
-        seen = {found[1] for found in map(ONE_OF_EACH.match, paths) if found}
-        for link in links(page, "main a"):
-            kind = ONE_OF_EACH.match(link)
-            if link not in paths and (kind is None or kind[1] not in seen):
+        seen = {KIND.sub("", known) for known in paths}
+        for link in links(page, "main a, aside a"):
+            if KIND.sub("", link) not in seen and len(paths) < MOST:
                 paths.append(link)
-                seen |= {kind[1]} if kind else set()
-    return [path for path in paths if "sign-out" not in path and "." not in path][:MOST]
+                seen.add(KIND.sub("", link))
+    return paths
 
 
 def links(page: Page, where: str) -> list[str]:
-    """Plain paths that these links lead to."""
+    """Paths of pages that these links lead to."""
     hrefs = page.eval_on_selector_all(where, "all => all.map(one => one.getAttribute('href') || '')")
-    return [href for href in hrefs if href.startswith("/") and "#" not in href and "?" not in href]
+    paths = [href.partition("#")[0] for href in hrefs if href.startswith("/")]
+    return [path for path in paths if not FILE.search(path)]
 
 
 def pictured(
@@ -97,7 +98,7 @@ def pictured(
 
 def picture(path: str, theme: str, width: int) -> str:
     """The name of a picture."""
-    return f"{path.strip('/').replace('/', '-') or 'now'}-{theme}-{width}.png"
+    return f"{re.sub(r'[^0-9a-z]+', '-', path.lower()).strip('-') or 'now'}-{theme}-{width}.png"
 
 
 def sheets(browser: Browser, paths: list[str], folder: pathlib.Path) -> None:

@@ -2,14 +2,15 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
 import flask
 import msgspec
 
-from models import history
+from models import gateway_reading, history
 from models.activity import Activity, ActivityKind
 from models.database import reading, transaction
 from models.user import Role, User
@@ -46,12 +47,14 @@ def index() -> flask.Response:
     with transaction() as session:
         query = history.narrowed(history.activity(user), **asked).order_by(Activity.id.desc())
         rows = session.execute(query.limit(PAGE + 1)).all()
+        known = gateway_reading.by_name(session) if user.is_at_least(Role.OPERATOR) else []
+    names = {row.id: row.name for row in known}
     kept = {name: value for name, value in flask.request.args.items() if name != "before" and value}
     kind = asked["kind"] or ""
     return answer(
         "activity/activity.html",
         lead=lead(user),
-        events=events(rows[:PAGE]),
+        events=events(rows[:PAGE], names),
         tabs=[tab(kept, name, label, name == kind) for name, label in KINDS.items()],
         older=href(kept, before=str(rows[PAGE - 1].id)) if len(rows) > PAGE else None,
         newest=href(kept) if asked["before"] else None,
@@ -99,8 +102,8 @@ def lead(user: User) -> str:
     return "What you and your agents did here. Nobody can change a line."
 
 
-def events(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Rows as the rail shows them, with a line where a day begins."""
+def events(rows: Sequence[Any], names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Rows as the rail shows them, with a line where a day begins; `names` are those of gateways by id."""
     shown, day = [], None
     for row in rows:
         its_day = row.at.astimezone(reader_zone()).date()
@@ -114,7 +117,7 @@ def events(rows: Sequence[Any]) -> list[dict[str, Any]]:
                 "text": row.text,
                 "detail": row.detail,
                 "address": row.address,
-                "links": links(row),
+                "links": links(row, names),
             }
         )
         day = its_day
@@ -126,10 +129,15 @@ def tab(kept: dict[str, str], kind: str, label: str, current: bool) -> dict[str,
     return {"href": href(kept, kind=kind), "label": label, "current": current}
 
 
-def links(row: Any) -> list[tuple[str, str]]:
-    """Where the things it tells of are."""
-    pairs = (("task", "tasks", row.task_id), ("topic", "topics", row.topic_id), ("gateway", "gateways", row.gateway_id))
-    return [(f"{word} {id}", f"/{path}/{id}") for word, path, id in pairs if id is not None]
+def links(row: Any, names: Mapping[int, str] = MappingProxyType({})) -> list[tuple[str, str]]:
+    """Where the things it tells of are; a gateway under its name where that is known."""
+    named = names.get(row.gateway_id, f"gateway {row.gateway_id}")
+    found = (
+        (f"task {row.task_id}", "tasks", row.task_id),
+        (f"topic {row.topic_id}", "topics", row.topic_id),
+        (named, "gateways", row.gateway_id),
+    )
+    return [(words, f"/{path}/{id}") for words, path, id in found if id is not None]
 
 
 def href(kept: dict[str, str], **more: str) -> str:

@@ -46,7 +46,8 @@ def _stretches(stood: Sequence[tuple[datetime, str]], begun: datetime, now: date
     found: list[_Stretch] = []
     for place, (at, state) in enumerate(stood):
         until = stood[place + 1][0] if place + 1 < len(stood) else now
-        at, until, shown = max(at, begun), min(until, now), SHOWN.get(GatewayState(state), "none")
+        at, until = max(at, begun), min(until, now)
+        shown = "none" if _comes_up(stood, place) else SHOWN.get(GatewayState(state), "none")
         if until <= at and place + 1 < len(stood):
             continue
         if found and found[-1].state == shown:
@@ -54,6 +55,12 @@ def _stretches(stood: Sequence[tuple[datetime, str]], begun: datetime, now: date
         else:
             found.append(_Stretch(shown, at, until))
     return found
+
+
+def _comes_up(stood: Sequence[tuple[datetime, str]], place: int) -> bool:
+    """Whether this is a start that went well, of what had not run before: no interruption of anything."""
+    before, here, after = (stood[at][1] if 0 <= at < len(stood) else None for at in (place - 1, place, place + 1))
+    return here == GatewayState.STARTING and after == GatewayState.RUNNING and before in (None, GatewayState.STOPPED)
 
 
 def _cell(stretches: Sequence[_Stretch], begun: datetime, ended: datetime) -> str:
