@@ -1,9 +1,8 @@
 """`python -m tests.sheets URL EMAIL FOLDER`: contact sheets of a running hub's pages, by family.
 
 The password comes in SWITCHYARD_PASSWORD. Every link of the navigation is opened, and behind it one page of each kind,
-and behind those again; each page is pictured light and dark, at 1280 and 390, checked by axe and for sideways scroll, and put on a
-sheet.
-`make demo` gives a hub to look at.
+and behind those again; each page is pictured light and dark, at 1280 and 390, checked by axe and for sideways scroll,
+and put on a sheet. `make demo` gives a hub to look at.
 """
 
 import html
@@ -105,7 +104,7 @@ def sheets(browser: Browser, paths: list[str], folder: pathlib.Path) -> None:
     """One sheet a family of pages and variant."""
     families: dict[str, list[str]] = defaultdict(list)
     for path in paths:
-        families[path.strip("/").split("/")[0] or "now"].append(path)
+        families[re.split(r"[/?]", path.strip("/"))[0] or "now"].append(path)
     groups = [list(families)[start : start + 6] for start in range(0, len(families), 6)]
     page = browser.new_page(viewport={"width": 1800, "height": 1000})
     for number, group in enumerate(groups, 1):
