@@ -59,7 +59,7 @@ scale: setup-test
 	@$(BIN)/python -m tests.scale
 
 bench: setup-test
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(ROWS)
 
 ci:
 	@bash .ci/run
