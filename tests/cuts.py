@@ -24,7 +24,7 @@ from tests.hub import RunningHub, person, wait_ready
 from tests.passing import passing
 from tests.webapp.playground.gateway_client import Closed, GatewayClient
 
-SETTLED = 120  # seconds after the storm until everything has to be here
+SETTLED = 180  # seconds after the storm until everything has to be here
 WARM = 0.2  # the part of the time after which memory is taken for the first time
 GROWS = 32 << 20  # bytes that the hub may have grown by from then on
 ELSEWHERE = "agent:main:elsewhere:{}"
@@ -39,8 +39,8 @@ class Size:
     topics: int = 4
     seconds: float = 600
     cut_every: float = 8
-    ask_every: float = 1.5
-    speak_every: float = 1.0
+    ask_every: float = 2.5
+    speak_every: float = 2.0
     duplicate: float = 0.05
     drop: float = 0.04
     reorder: float = 0.05

@@ -223,13 +223,10 @@ class Inbox:
 
     def _stored(self, item: Ended, task_id: int | None) -> None:
         told = item.state == "final" and not item.run_id.startswith("inject-") and ":cron:" not in item.session_key
-        try:
-            asked = self._who_asked(item) if told and self.storing.is_doubtful(item, task_id) else None
-        except (ConnectionLost, MethodRefused):
-            # Not guessed: another's answer would be taken for the one to our question.
-            self._unclear[item.run_id] = Unclear(item, clock(), clock() + RETRY_SECONDS)
+        if told and self.storing.is_doubtful(item, task_id):
+            self._ask_who(Unclear(item, clock(), clock()))
         else:
-            self._store(item, asked)
+            self._store(item, None)
 
     def _store(self, item: Ended, asked: story.Said | None) -> None:
         cut = self.storing.store(item, asked)
@@ -237,20 +234,19 @@ class Inbox:
         self._wordless.pop(item.run_id, None)
         self.line.nudge()
 
-    def _who_asked(self, item: Ended) -> story.Said | None:
-        return story.asked_by(story.read(self.line, item.session_key, 30), item.run_id, item.text)
-
     def _ask_who(self, unclear: Unclear) -> None:
-        """Once more; what nobody tells in time is stored as what it says it is."""
-        unclear.next_at = clock() + RETRY_SECONDS
-        asked = None
+        """Who wanted it. It is not guessed: another's answer would be taken for the one to our question."""
+        item, asked = unclear.ended, None
         try:
-            asked = self._who_asked(unclear.ended)
+            limit = 30 if clock() - unclear.since < RETRY_SECONDS else story.NEWEST
+            asked = story.asked_by(story.read(self.line, item.session_key, limit), item.run_id, item.text)
         except (ConnectionLost, MethodRefused):
             if clock() - unclear.since < UNCLEAR_SECONDS:
+                unclear.next_at = clock() + RETRY_SECONDS
+                self._unclear[item.run_id] = unclear
                 return
-        self._unclear.pop(unclear.ended.run_id, None)
-        self._store(unclear.ended, asked)
+        self._unclear.pop(item.run_id, None)
+        self._store(item, asked)
 
     def _ask(self, wordless: Wordless) -> None:
         """What became of a run that ended without a word."""

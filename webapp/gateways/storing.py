@@ -100,6 +100,8 @@ class Storing:
         task = self.speaking.goes_on(session, ended.run)
         if task is None or ended.text.strip() in story.SILENCES:
             return None
+        if asked is None and self.line.protocol >= 4:
+            return None  # that gateway can tell: what it does not call ours is not taken for it
         if asked is not None:
             own = asked.idempotency_key == task.run_id if asked.idempotency_key else None
             if own is False or story.is_job(asked):
