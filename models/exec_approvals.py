@@ -1,5 +1,6 @@
 """Commands of a gateway that wait for a person: asked in the topic of their session, decided once, told back."""
 
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ TELL_WITHIN = timedelta(minutes=10)
 FOLLOW_UP = timedelta(minutes=5)
 ELSEWHERE = "Decided at the gateway, by {by}."
 LONGEST = 4_000
+LONGEST_ID = 255
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Command:
     command: str
     decisions: Sequence[str]
     expires_at: datetime | None
-    facts: Any
+    facts: dict[str, Any]
 
 
 def topic_of(session: Session, gateway_ids: Sequence[int], command: Command) -> int | None:
@@ -65,7 +67,9 @@ def ask(session: Session, topic: Topic, gateway_ids: Sequence[int], command: Com
     text = f"Asks to run a command: {command.command[:LONGEST]}"
     message = topic.announce(session, agent, text, Source.PROMPT, inert)
     approver = _approver(session, topic, task)
-    prompt = Prompt(Kind.EXEC, command.id[:255], approver, "exec", command.command[:LONGEST], command.facts)
+    id = kept(command.id)
+    facts = command.facts if id == command.id else {**command.facts, "id": command.id}
+    prompt = Prompt(Kind.EXEC, id, approver, "exec", command.command[:LONGEST], facts)
     task_id = None if task is None else task.id
     request = PermissionRequest.ask(session, prompt, agent_id, topic.id, task_id, message.id)
     request.gateway_id, request.expires_at = gateway_id, command.expires_at
@@ -77,9 +81,17 @@ def ask(session: Session, topic: Topic, gateway_ids: Sequence[int], command: Com
     return request
 
 
+def kept(id: str) -> str:
+    """How a gateway's id is kept: as it is, or, where it is too long for that, by its beginning and its digest."""
+    if len(id) <= LONGEST_ID:
+        return id
+    digest = hashlib.sha256(id.encode("utf-8", "replace")).hexdigest()
+    return f"{id[: LONGEST_ID - len(digest) - 1]}~{digest}"
+
+
 def found(session: Session, gateway_ids: Collection[int], id: str) -> PermissionRequest | None:
     """What was asked under the gateway's id, newest first."""
-    mine = (PermissionRequest.gateway_id.in_(list(gateway_ids)), PermissionRequest.request_id == id[:255])
+    mine = (PermissionRequest.gateway_id.in_(list(gateway_ids)), PermissionRequest.request_id == kept(id))
     query = select(PermissionRequest).where(*mine, PermissionRequest.kind == Kind.EXEC)
     return session.scalars(query.order_by(PermissionRequest.id.desc()).limit(1)).first()
 
@@ -97,7 +109,7 @@ def decided_elsewhere(session: Session, gateway_ids: Collection[int], id: str, b
 
 
 def still_open(session: Session, gateway_ids: Collection[int]) -> list[str]:
-    """The ids of the gateway's commands that wait for a person here."""
+    """The ids, as they are kept, of the gateway's commands that wait for a person here."""
     mine = (PermissionRequest.gateway_id.in_(list(gateway_ids)), PermissionRequest.status == ApprovalStatus.PENDING)
     return list(session.scalars(select(PermissionRequest.request_id).where(*mine)))
 
@@ -113,9 +125,15 @@ def tell(session: Session, request: PermissionRequest, now: datetime) -> None:
         now,
         TELL_WITHIN,
         approval=request.id,
-        id=request.request_id,
+        id=_whole(request),
         decision=word,
     )
+
+
+def _whole(request: PermissionRequest) -> str:
+    facts = request.input if isinstance(request.input, dict) else {}
+    whole = facts.get("id")
+    return whole if isinstance(whole, str) and kept(whole) == request.request_id else request.request_id
 
 
 def told(session: Session, id: int, words: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from webapp.gateways.wire import ApprovalEvent, Event, mapping, moment, text_or_none, texts
+from webapp.gateways.wire import LONGEST_WORDS, ApprovalEvent, Event, mapping, moment, text_or_none, texts
 
 FOLLOW_UP = "exec-approval-followup:"
 
@@ -16,11 +16,11 @@ def approval_event(event: Event) -> ApprovalEvent | None:
 
 
 def approval(kind: str, value: Any) -> ApprovalEvent | None:
-    """An approval in an event or in the list of `exec.approval.list`; None without an id."""
+    """An approval in an event or in the list of `exec.approval.list`; None without an id one can keep."""
     payload = mapping(value)
     asked = mapping(payload.get("request"))
     id = text_or_none(payload.get("id"))
-    if id is None:
+    if id is None or len(id) > LONGEST_WORDS:
         return None
     command = asked.get("command")
     return ApprovalEvent(

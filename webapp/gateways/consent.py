@@ -42,7 +42,7 @@ class Approvals:
         waiting = self.line.dialect.read_approvals(payload)
         for event in waiting:
             self.take(event)
-        ids = {event.id for event in waiting}
+        ids = {exec_approvals.kept(event.id) for event in waiting}
         with reading() as session:
             gone = [id for id in exec_approvals.still_open(session, self.line.gateway_ids) if id not in ids]
         for id in gone:
