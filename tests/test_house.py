@@ -106,7 +106,7 @@ FLOORS = (
     {"hears_runs", "tells_people"},
     {"topic"},
     {"gateway_work"},
-    {"exec_approvals"},
+    {"exec_approvals", "twins"},
     {"agent_removal"},
     {"arrivals", "deciding", "gateway_removal", "tray", "withdrawal"},
     {

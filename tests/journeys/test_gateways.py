@@ -1,9 +1,15 @@
 """A real hub and a gateway of the playground: asked, heard, stopped, cut, crashed; compared with the ledger."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from models import gateway_changes
+from models.base import database_time
+from models.database import reading, transaction
+from models.gateway import Gateway
+from models.processed_run import ProcessedRun
 from tests.conditions import until
 from tests.harbor import Harbor
 from tests.hub import RunningHub
@@ -194,3 +200,26 @@ def test_a_question_put_into_a_running_turn_takes_nothing_of_it_away(harbor: Har
     harbor.wait(task, "done", 40)
     until(lambda: len(harbor.texts(topic)) == 6, "all of it", 20)
     assert sorted(harbor.texts(topic)[3:]) == ["You said: Into it", "You said: Long", "the next frame"]
+
+
+def test_one_gateway_under_two_addresses_is_told_of_and_speaks_once(harbor: Harbor) -> None:
+    url = harbor.gateway.url.replace("127.0.0.1", "localhost")
+    with transaction() as session:
+        now = database_time(session)
+        id = gateway_changes.add(session, None, "Twin", url, (), now, harbor.gateway.token, keep=True).id
+    twin = replace(harbor, id=id)
+    assert "the same gateway as Harbor" in str(twin.wait_running().reason)
+    topic = harbor.topic()
+    task = harbor.wait(harbor.ask(topic, "hello"), "done")
+    runs = [harbor.gateway.inject("agent:main:of-both", "Ahoy"), harbor.gateway.inject(harbor.key(task["id"]), "Land")]
+    asked = [ProcessedRun.run_id.in_([*runs, task["run_id"]]), ProcessedRun.gateway_id.in_([harbor.id, id])]
+
+    def heard() -> int:
+        with reading() as session:
+            return session.query(ProcessedRun).filter(*asked).count()
+
+    until(lambda: heard() == 6, "both to have heard all three", 20)
+    assert harbor.texts(topic)[1:] == ["You said: hello", "Land"] and twin.tray() == []
+    assert [item.text for item in harbor.tray()].count("Ahoy") == 1
+    with transaction() as session:
+        gateway_changes.disconnect(session, session.get_one(Gateway, id), None, database_time(session))

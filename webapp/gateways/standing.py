@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import gateway_work
+from models import gateway_work, twins
 from models.base import database_time
 from models.database import reading, repeated, transaction
 from models.gateway import Gateway
@@ -114,6 +114,8 @@ class Standing:
             if hello.device_token:
                 row.device_token, row.device_scopes = hello.device_token, list(hello.scopes)
             words = row_words.greeting(hello, connection.missing_scopes, restarted)
+            for twin in twins.of(session, [row.id])[:1]:
+                words = f"{words} {twins.SAME.format(name=twin.name)}"
             problem, facts = (Problem.SCOPES, {"missing": missing}) if missing else (None, None)
             now = database_time(session)
             row.happened(session, Happening.CONNECTED, now, words, problem=problem, problem_facts=facts)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 from sqlalchemy.orm import Session
 
-from models import gateway_work
+from models import gateway_work, twins
 from models.agent import Agent
 from models.base import database_time
 from models.database import reading, repeated, transaction
@@ -150,6 +150,7 @@ class Storing:
         gateway_id = ids[0] if isinstance(place, str) else place.gateway_id
         self.line.check(session, gateway_id)
         told = ours and asked is not None and self.is_told(session, asked, ended.text)
+        told = told or twins.tells(session, ids, ended.session_key, ended.run_id, place)
         if not ProcessedRun.claim(session, gateway_id, ended.run_id, ended.state, origin) or told:
             self.line.buffer.figures.duplicates += 1
             self._forget(session, ended)
