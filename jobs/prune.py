@@ -5,6 +5,7 @@ nobody waits for.
 from datetime import datetime
 
 from models.database import transaction
+from models.gateway_figures import GatewayFigures
 from models.hub_figures import HubFigures
 from models.idempotency_key import IdempotencyKey
 from models.permission_request import PermissionRequest
@@ -19,6 +20,7 @@ FORGET = (
     ProcessedRun.forget_old,
     PermissionRequest.close_forgotten,
     HubFigures.forget_old,
+    GatewayFigures.forget_old,
 )
 
 

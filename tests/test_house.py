@@ -98,7 +98,7 @@ FLOORS = (
         "tray_item",
         "user",
     },
-    {"behind_gateway", "gateway_checks", "holds_work", "is_lent", "local_process"},
+    {"behind_gateway", "gateway_checks", "gateway_figures", "holds_work", "is_lent", "local_process"},
     {"agent"},
     {"addressing", "chat_context", "gateway_changes", "has_seat", "listeners", "stuck"},
     {"gateway_agents", "gives_work"},

@@ -22,7 +22,8 @@ WORDY = 60.0
 NO_FIGURES = "The hub was off"
 
 Value = float | None
-Read = Callable[[HubFigures], Value]
+Read = Callable[[Any], Value]
+NO_LATENCY = "Not connected"
 
 
 @dataclass
@@ -94,6 +95,21 @@ def of_last_day(rows: Mapping[datetime, HubFigures], now: datetime) -> list[Char
     return [_chart(*one, times=times, rows=some, now=now) for one in drawn]
 
 
+def of_latency(rows: Mapping[datetime, float], now: datetime) -> Chart:
+    """How quick a gateway answered on the last day, from `models.gateway_figures`."""
+    end = last_end(now)
+    times = [end - EVERY * (POINTS - 1 - number) for number in range(POINTS)]
+    some = [rows.get(at) for at in times]
+    there = [value for value in some if value is not None]
+    answer = f"median {_quick(statistics.median(there))}, worst {_quick(max(there))}" if there else ""
+    series = [("", lambda value: value, statistics.median)]
+    return _chart("latency", "Latency", answer, "ms", series, times=times, rows=some, now=now, gap=NO_LATENCY)
+
+
+def _quick(milliseconds: float) -> str:
+    return f"{max(1, round(milliseconds))} ms"
+
+
 def _chart(
     id: str,
     title: str,
@@ -102,8 +118,9 @@ def _chart(
     series: Sequence[tuple[str, Read, Callable[[list[float]], float]]],
     *,
     times: Sequence[datetime],
-    rows: Sequence[HubFigures | None],
+    rows: Sequence[Any],
     now: datetime,
+    gap: str = NO_FIGURES,
 ) -> Chart:
     values = [[None if row is None else read(row) for row in rows] for _, read, _ in series]
     most = max((value for line in values for value in line if value is not None), default=0.0)
@@ -124,7 +141,7 @@ def _chart(
         answer="" if empty else answer,
         top=f"{words.count(round(top))} {unit}",
         lines=lines,
-        gaps=_gaps(rows),
+        gaps=_gaps(rows, gap),
         begins=words.moment(now, times[0], zone),
         ends=words.moment(now, times[-1], zone),
         heads=["Hour from", *names],
@@ -167,7 +184,7 @@ def _line(name: str, values: Sequence[Value], top: float) -> Line:
     return line
 
 
-def _gaps(rows: Sequence[HubFigures | None]) -> list[dict[str, Any]]:
+def _gaps(rows: Sequence[Any], word: str) -> list[dict[str, Any]]:
     """Where figures are missing between others, or for longer than the newest ten minutes at the end."""
     first = next((number for number, row in enumerate(rows) if row is not None), len(rows))
     found: list[dict[str, Any]] = []
@@ -179,7 +196,7 @@ def _gaps(rows: Sequence[HubFigures | None]) -> list[dict[str, Any]]:
         elif not missing and begun is not None:
             if number < len(rows) or number - begun > 1:
                 x, width = (begun - 0.5) * STEP, (number - begun) * STEP
-                found.append({"x": x, "width": width, "word": NO_FIGURES, "wordy": width >= WORDY})
+                found.append({"x": x, "width": width, "word": word, "wordy": width >= WORDY})
             begun = None
     return found
 

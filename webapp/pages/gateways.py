@@ -1,6 +1,7 @@
 """Gateways: the table, one of them, and what is wanted of it. For operators and admins."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import flask
@@ -14,19 +15,21 @@ from models.base import database_time
 from models.database import transaction
 from models.errors import NotFound, Refusal
 from models.gateway import Gateway
+from models.gateway_figures import GatewayFigures
 from models.gateway_request import GatewayRequest, Verb
 from models.user import Role
 from webapp import avatars, gateway_words, waiting, words
 from webapp.advance import advance_due_topics
 from webapp.auth import at_least, person
 from webapp.hub import hub
+from webapp.pages import charts, shell
 from webapp.pages import gateway_shown as shown
-from webapp.pages import shell
 from webapp.pages.forms import answer, go_to
 from webapp.pages.gateway_strip import WINDOW
 
 MOST_LINES = 40
 MOST_TEXT_LINES = 2000
+DAY = timedelta(days=1)
 
 blueprint = flask.Blueprint("gateways", __name__)
 
@@ -141,7 +144,9 @@ def page(id: int, status: int = 200, refused: str | None = None, heard: waiting.
             raise NotFound("There is no such gateway here.")
         lines = _lines(session, id, MOST_LINES + 1)
         which = select(Agent).where(Agent.gateway_id == id, Agent.removed_at.is_(None))
-        agents = session.execute(overview.agents(database_time(session), which)).all()
+        now = database_time(session)
+        agents = session.execute(overview.agents(now, which)).all()
+        latency = GatewayFigures.between(session, id, now - DAY, now)
     lamp = gateway_words.lamp(row)
     return answer(
         "gateways/gateway.html",
@@ -151,6 +156,7 @@ def page(id: int, status: int = 200, refused: str | None = None, heard: waiting.
         since=shown.since(row),
         trouble=shown.trouble(row),
         then=shown.then(row),
+        latency=charts.of_latency(latency, now),
         facts=shown.facts(row, hub().config.public_url),
         events=shown.timeline(lines[:MOST_LINES]),
         more=len(lines) > MOST_LINES,
