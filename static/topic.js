@@ -105,11 +105,36 @@ export function arrive(elements) {
   const fresh = elements.filter(element => !element.dataset.steps && place(element))
   elements.filter(element => element.dataset.steps).forEach(placeStep)
   for (const element of fresh) announce(element)
+  nameAgain()
   refresh(log())
   if (stay || fresh.some(isMine)) toEnd()
   else below(fresh.filter(element => !counted.has(element)).length)
   markRead()
   return fresh.length
+}
+
+// Who goes on has no name above the words, until another one's words come between: an answer stays where it was read.
+function nameAgain() {
+  for (const element of log().querySelectorAll(".message[data-continued]")) {
+    let before = element.previousElementSibling
+    while (before && !before.matches(".message")) before = before.previousElementSibling
+    if (before && !isBySame(before, element)) name(element)
+  }
+}
+
+const isBySame = (one, other) => one.dataset.kind === other.dataset.kind && one.dataset.author === other.dataset.author
+
+function name(element) {
+  const named = [...log().querySelectorAll(".message:not([data-continued])")].find(other => isBySame(other, element))
+  const by = element.querySelector(`#by-${idOf(element)}`), side = element.querySelector(".side")
+  if (!named || !by) return
+  const who = Object.assign(document.createElement("strong"), { textContent: element.dataset.author })
+  const when = Object.assign(document.createElement("span"), { className: "meta" })
+  when.append(...side.childNodes)
+  by.className = "by"
+  by.replaceChildren(who, " ", when)
+  side.replaceChildren(named.querySelector(".avatar").cloneNode(true))
+  delete element.dataset.continued
 }
 
 function beyond(elements) {

@@ -57,9 +57,9 @@ class Cable:
         self.answering = True
 
 
-def bubble(id: int, author: dict[str, Any], text: str, at: datetime = NOW) -> str:
+def bubble(id: int, author: dict[str, Any], text: str, at: datetime = NOW, **more: Any) -> str:
     """A message, rendered by the macro the hub uses."""
-    message = data.message(id, author, f"<p>{text}</p>", at)
+    message = data.message(id, author, f"<p>{text}</p>", at, **more)
     return str(ENV.get_template("components/message.html").module.message(message))  # type: ignore[attr-defined]
 
 

@@ -33,6 +33,13 @@ def test_a_message_pushed_twice_stands_there_once_and_out_of_order_in_order(page
     assert len(ids) == len(set(ids))
 
 
+def test_a_word_of_a_hundred_thousand_letters_does_not_stop_the_page(page: Page, cable: Cable) -> None:
+    cable.say(append(bubble(21, data.SCOUT, "y" * 100_000)))
+    cable.say(append(bubble(22, data.SCOUT, "And on.")))
+    expect(page.locator("#message-22")).to_be_in_viewport()
+    assert page.locator("#message-21 .text").evaluate("text => getComputedStyle(text).fontKerning") == "none"
+
+
 def test_a_reader_further_up_is_not_moved_but_told(page: Page, cable: Cable) -> None:
     page.evaluate("scrollTo(0, 0)")
     cable.say(append(bubble(21, data.SCOUT, "One")) + append(bubble(22, data.JONAS, "Two")))
@@ -106,6 +113,19 @@ def test_a_growing_answer_is_updated_where_it_stands(page: Page, cable: Cable) -
     cable.say('<turbo-stream action="remove" target="answer-11"></turbo-stream>' + append(done))
     expect(page.locator("#message-24")).to_be_in_viewport()
     expect(page.locator("#answer-11")).to_have_count(0)
+
+
+def test_who_goes_on_is_named_again_when_an_answer_has_come_between(page: Page, cable: Cable) -> None:
+    cable.say(append(bubble(21, data.MIRA, "One")))
+    cable.say(append(bubble(22, data.MIRA, "Two", continued=True)))
+    expect(page.locator("#message-22")).to_have_attribute("data-continued", "")
+    answer = ENV.get_template("components/answer.html").module.answer(data.ANSWER)  # type: ignore[attr-defined]
+    cable.say(append(str(answer)))
+    cable.say(append(bubble(23, data.MIRA, "Three", continued=True)))
+    expect(page.locator("#message-23 .by strong")).to_have_text("Mira")
+    expect(page.locator("#message-23 .side .avatar")).to_be_visible()
+    expect(page.locator("#message-23 .by time")).to_be_visible()
+    expect(page.locator("#message-22")).to_have_attribute("data-continued", "")
 
 
 def test_work_on_a_message_hangs_below_it_and_is_replaced_there(page: Page, cable: Cable) -> None:
