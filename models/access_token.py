@@ -4,7 +4,8 @@ import hmac
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, String, false, func, or_, select, update
+from sqlalchemy import ForeignKey, String, any_, false, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models import passwords
@@ -69,7 +70,8 @@ class AccessToken(Base):
         public_ids = {parts[0] for parts in asked.values() if parts is not None}
         if not public_ids:
             return [None] * len(texts)
-        rows = session.execute(select(cls, func.now()).where(cls.public_id.in_(sorted(public_ids)))).all()
+        named = cls.public_id == any_(literal(sorted(public_ids), ARRAY(String)))
+        rows = session.execute(select(cls, func.now()).where(named)).all()
         tokens = {token.public_id: token for token, at in rows if token.is_valid(now or at)}
         fitting = {
             text: tokens[parts[0]]

@@ -170,14 +170,15 @@ class Handler(WSGIHandler):
             super()._sendall(data)
 
     def log_request(self) -> None:
-        """One line a request: never its query string, which may hold a token."""
-        status = 101 if self._after is not None else abs(self.code or 0)
+        """One line a request: never its query string, which may hold a token. A socket has its line when it ends."""
+        if self._after is not None:
+            return
         spent = max(0.0, self.time_finish - self.time_start)
         log.info(
             "request",
             method=self.command,
             path=(self.path or "").partition("?")[0],
-            status=status,
+            status=abs(self.code or 0),
             ms=round(spent * 1000, 1),
             bytes=self.response_length,
         )

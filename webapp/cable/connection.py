@@ -3,6 +3,7 @@
 Nothing a client writes closes its connection; what cannot be understood is logged, without its words, and dropped.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ Maker = Callable[["Connection", str, dict[str, Any]], Channel]
 class Connection:
     """`run` lives as long as the socket; then every subscription has left."""
 
-    __slots__ = ("__weakref__", "_channels", "_sockets", "ends_at", "socket", "subscriptions", "user")
+    __slots__ = ("__weakref__", "_channels", "_sockets", "began", "ends_at", "socket", "subscriptions", "user")
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Connection:
         self.socket = socket
         self.user = user
         self.ends_at = ends_at
+        self.began = time.monotonic()
         self.subscriptions: dict[str, Channel] = {}
         self._channels = channels
         self._sockets = sockets

@@ -84,6 +84,8 @@ def check_upgrade() -> Any:
 def cable(opened: Any) -> None:
     """Runs the socket that flask-sock opened."""
     here, entry = hub(), flask.g.cable_entry
+    if entry is None:
+        log.info("cable_unauthorized", address=auth.address())
     take_over(opened, refuse_slowly if entry is None else partial(serve, here, entry))
 
 

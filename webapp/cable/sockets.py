@@ -58,7 +58,8 @@ class Sockets:
         self._connections.discard(connection)
         why = connection.socket.why or "closed"
         self._ended[why] = self._ended.get(why, 0) + 1
-        log.info("cable_ended", user=getattr(connection.user, "id", None), why=why)
+        lived = round(time.monotonic() - connection.began, 1)
+        log.info("cable_ended", user=getattr(connection.user, "id", None), why=why, seconds=lived)
 
     def __len__(self) -> int:
         """How many connections live here."""
