@@ -65,10 +65,9 @@ class SignInAttempt(Base):
     @classmethod
     def unseen(cls, session: Session, email: str) -> tuple[int, datetime | None, str | None]:
         """Failures the account's owner was not shown yet: how many, when last, from where."""
-        mine = (cls.email == email, cls.seen_at.is_(None))
-        count = session.scalar(select(func.count()).where(*mine)) or 0
-        last = session.scalars(select(cls).where(*mine).order_by(cls.id.desc()).limit(1)).first()
-        return count, last.at if last else None, last.address if last else None
+        counted = select(func.count().over(), cls.at, cls.address).where(cls.email == email, cls.seen_at.is_(None))
+        last = session.execute(counted.order_by(cls.id.desc()).limit(1)).first()
+        return (0, None, None) if last is None else (last[0], last.at, last.address)
 
     @classmethod
     def forget_old(cls, session: Session, now: datetime) -> int:

@@ -12,7 +12,7 @@ from models import passwords
 from models.access_token import AccessToken
 from models.base import database_time
 from models.browser import Browser
-from models.database import transaction
+from models.database import reading, transaction
 from models.errors import Invalid, NotSignedIn, RateLimited
 from models.sign_in_attempt import SignInAttempt
 from models.user import DEVICE_ZONE, LOCALES, THEMES, User
@@ -153,7 +153,7 @@ def zones() -> list[tuple[str, str]]:
 
 
 def _failures(user: User) -> list[dict[str, Any]]:
-    with transaction() as session:
+    with reading() as session:
         count, at, address = SignInAttempt.unseen(session, user.email)
     if at is None:
         return []

@@ -11,7 +11,7 @@ from flask_login import current_user
 from werkzeug.local import LocalProxy
 
 from models import gateway_reading, inbox, overview, seats, tray
-from models.database import transaction
+from models.database import reading
 from models.user import Role, User
 from webapp import avatars, gateway_words
 from webapp.auth import person
@@ -66,7 +66,7 @@ def me(user: User) -> Item:
 
 def groups(user: User) -> list[Item]:
     """The navigation: only what exists and this person may open."""
-    with transaction() as session:
+    with reading() as session:
         topics = session.execute(overview.topics(user.id).limit(TOPICS)).all()
         tasks = overview.open_tasks(session, user.id)
         left_over = tray.count(session) if user.is_at_least(Role.OPERATOR) else 0
@@ -122,7 +122,7 @@ def approvals(user: User) -> int:
     """How many approvals wait for this person; asked once a request."""
 
     def count() -> int:
-        with transaction() as session:
+        with reading() as session:
             return inbox.count(session, user)
 
     return _once("approvals", count)
@@ -131,7 +131,7 @@ def approvals(user: User) -> int:
 def worst_gateway(user: User) -> Item | None:
     """The worst gateway as a lamp and words: of all for operators, for others of those their agents live on."""
     sees_all = user.is_at_least(Role.OPERATOR)
-    with transaction() as session:
+    with reading() as session:
         rows = gateway_reading.worst(session, None if sees_all else user.id)
     found = gateway_words.worst(rows)
     if found is None:
@@ -142,7 +142,7 @@ def worst_gateway(user: User) -> Item | None:
 
 def seats_taken() -> Item | None:
     """How many seats are taken, None when there are none at all."""
-    with transaction() as session:
+    with reading() as session:
         taken, total = seats.taken(session)
     return {"taken": taken, "total": total} if total else None
 
