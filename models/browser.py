@@ -1,8 +1,9 @@
 """A browser in which a person is signed in: where it came from and when it was last here; ended one by one."""
 
+import functools
 from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, String, func, select, update
+from sqlalchemy import BigInteger, ForeignKey, Select, String, bindparam, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born, Id, Time
@@ -43,11 +44,18 @@ class Browser(Base):
     @classmethod
     def find(cls, session: Session, id: int, user_id: int, key: str) -> tuple[User, bool] | None:
         """The person of a cookie, None when it has ended; and whether its being here is to be noted again."""
-        late = cls.seen_at < func.now() - NOTED_EVERY
-        mine = (cls.id == id, cls.ended_at.is_(None), User.id == user_id, User.removed_at.is_(None))
-        query = select(User, late).join(cls, cls.user_id == User.id).where(*mine, User.cookie_key == key)
-        found = session.execute(query).first()
+        found = session.execute(cls._finding(), {"browser": id, "person": user_id, "key": key}).first()
         return None if found is None else (found[0], found[1])
+
+    @classmethod
+    @functools.cache
+    def _finding(cls) -> Select[User, bool]:
+        # Every page asks it: put together once, as that takes longer than to ask.
+        id, person = bindparam("browser", type_=BigInteger), bindparam("person", type_=BigInteger)
+        late = cls.seen_at < func.now() - NOTED_EVERY
+        mine = (cls.id == id, cls.ended_at.is_(None), User.id == person, User.removed_at.is_(None))
+        key = User.cookie_key == bindparam("key", type_=String)
+        return select(User, late).join(cls, cls.user_id == User.id).where(*mine, key)
 
     @classmethod
     def note(cls, session: Session, id: int, address: str) -> None:

@@ -3,10 +3,12 @@
 One statement each, however many rows there are.
 """
 
+import functools
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, case, exists, func, or_, select, true
+from sqlalchemy import BigInteger, Row, Select, and_, bindparam, case, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from models import behind_gateway
@@ -257,8 +259,27 @@ def fruitless(user_id: int, since: datetime) -> Select[*tuple[Any, ...]]:
     )
 
 
+def newest_topics(session: Session, user_id: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The first of `topics`, for every page."""
+    return session.execute(_newest(), {"user_id": user_id, "most": limit}).all()
+
+
 def open_tasks(session: Session, user_id: int) -> int:
     """How many tasks are open in the topics the person may read (100 at most)."""
-    mine = select(Topic.id).where(Topic.creative_id.in_(Creative.readable_by(user_id)))
+    return session.scalar(_open(), {"user_id": user_id}) or 0
+
+
+# What every page asks is put together once: that takes longer than to ask it.
+READER: Any = bindparam("user_id", type_=BigInteger)
+
+
+@functools.cache
+def _newest() -> Select[*tuple[Any, ...]]:
+    return topics(READER).limit(bindparam("most", type_=BigInteger))
+
+
+@functools.cache
+def _open() -> Select[int]:
+    mine = select(Topic.id).where(Topic.creative_id.in_(Creative.readable_by(READER)))
     some = select(Task.id).where(Task.finished_at.is_(None), Task.topic_id.in_(mine)).limit(MOST_COUNTED)
-    return session.scalar(select(func.count()).select_from(some.subquery())) or 0
+    return select(func.count()).select_from(some.subquery())

@@ -67,7 +67,7 @@ def me(user: User) -> Item:
 def groups(user: User) -> list[Item]:
     """The navigation: only what exists and this person may open."""
     with reading() as session:
-        topics = session.execute(overview.topics(user.id).limit(TOPICS)).all()
+        topics = overview.newest_topics(session, user.id, TOPICS)
         tasks = overview.open_tasks(session, user.id)
         left_over = tray.count(session) if user.is_at_least(Role.OPERATOR) else 0
     listed = [topic(row) for row in topics] + [_item("/topics", "All topics", "ellipsis", exact=True)]
