@@ -70,13 +70,13 @@ def account(harbor: Harbor, topics: list[int]) -> Account:
         tasks = list(session.scalars(select(Task).where(Task.topic_id.in_(topics)).order_by(Task.id)))
     tray = harbor.tray()
     said += [Said(item.run_id, item.text.strip(), None, None) for item in tray]
-    _questions(found, tasks, said)
+    _questions(found, tasks, said, {entry.run_id: entry for entry in entries})
     _spoken(found, entries, said, {item.session_key: item.created_at.timestamp() for item in reversed(tray)})
     _here(found, entries, said)
     return found
 
 
-def _questions(found: Account, tasks: list[Task], said: list[Said]) -> None:
+def _questions(found: Account, tasks: list[Task], said: list[Said], runs: dict[str, Entry]) -> None:
     """Each question has one answer, its own, and in each topic they stand in the order they were asked in."""
     order: dict[int, list[int]] = {}
     for one in said:
@@ -91,7 +91,10 @@ def _questions(found: Account, tasks: list[Task], said: list[Said]) -> None:
         if task.status == "done" and len(answers) == 1 and own in QUESTION.findall(answers[0]):
             found.answered += 1
         else:
-            found.wrong.append(f"task {task.id}, {task.status} ({task.why}): {own!r} was answered with {answers}")
+            entry = runs.get(task.run_id or "")
+            run = f"run {task.run_id} {entry.state} {entry.spoilt}" if entry is not None else f"run {task.run_id}"
+            told = f"task {task.id}, {task.status} ({task.why}), {run}"
+            found.wrong.append(f"{told}: {own!r} was answered with {answers}")
 
 
 def _spoken(found: Account, entries: list[Entry], said: list[Said], first: dict[str, float]) -> None:

@@ -223,3 +223,45 @@ def test_one_gateway_under_two_addresses_is_told_of_and_speaks_once(harbor: Harb
     assert [item.text for item in harbor.tray()].count("Ahoy") == 1
     with transaction() as session:
         gateway_changes.disconnect(session, session.get_one(Gateway, id), None, database_time(session))
+
+
+@pytest.mark.parametrize("mode", ["steer", "followup", "collect", "interrupt"])
+def test_a_question_beside_another_run_is_answered_once_in_every_queue_mode(harbor: Harbor, mode: str) -> None:
+    topic, gateway = harbor.topic(), harbor.gateway
+    key = harbor.key(harbor.wait(harbor.ask(topic, "hello"), "done")["id"])
+    gateway.settings.queue_mode = mode
+    try:
+        job = gateway.fire_job(key, "The job [[mock chunks=10 delay=150]]")
+        until(lambda: gateway.turns.active[key].streaming, "the job to speak")
+        harbor.wait(harbor.ask(topic, f"And in {mode}?"), "done", 40)
+        until(lambda: job.state != "running", "the job to end", 20)
+        until(lambda: any("The job" in text or "You s" in text for text in harbor.texts(topic)[3:]), "the job's words")
+    finally:
+        gateway.settings.queue_mode = "steer"
+    answers = [message.text for message in harbor.said(topic) if message.task_id is not None]
+    assert len(answers) == 2 and f"And in {mode}?" in answers[1]
+
+
+def test_a_gateway_that_drains_finishes_what_runs_and_lets_nobody_else_in(harbor: Harbor) -> None:
+    topic, gateway = harbor.topic(), harbor.gateway
+    task = harbor.ask(topic, "to the end [[mock chunks=12 delay=150]]")
+    until(lambda: harbor.task(task)["partial"], "the text so far")
+    gateway.drain()
+    assert harbor.wait(task, "done")["why"] is None
+    gateway.cut()
+    until(lambda: harbor.row().problem_code == "not_ready", "a new socket to be refused", 20)
+    later = harbor.ask(topic, "and later")
+    gateway.restart()
+    harbor.wait(later, "done", 40)
+    assert len(harbor.texts(topic)) == 4
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"), [(1000, ""), (1001, "going away"), (1008, "slow consumer"), (1011, "oops")]
+)
+def test_whatever_a_gateway_says_when_it_closes_the_hub_comes_back(harbor: Harbor, code: int, reason: str) -> None:
+    harbor.wait_running()
+    before = len(harbor.gateway.ledger.connections)
+    harbor.gateway.close(code, reason)
+    until(lambda: len(harbor.gateway.ledger.connections) > before, "another socket", 20)
+    assert harbor.wait_running(20).problem_code is None

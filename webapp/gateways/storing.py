@@ -104,6 +104,7 @@ class Storing:
             return None  # that gateway can tell: what it does not call ours is not taken for it
         if asked is not None:
             own = asked.idempotency_key == task.run_id if asked.idempotency_key else None
+            own = story.is_digest_of(asked, task.as_sent, task.claimed_at) or own
             if own is False or story.is_job(asked):
                 return None
             if own is None and asked.text.strip() != task.content.strip() and self.line.protocol < 4:

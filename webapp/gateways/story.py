@@ -18,6 +18,8 @@ RECOVERY = "main_session_restart_recovery"
 # What an agent says when there is nothing to say.
 SILENCES = frozenset({"", "HEARTBEAT_OK", "NO_REPLY"})
 CLOCKS = timedelta(minutes=2)
+# How a message begins that holds several that waited.
+DIGEST = "Queued #"
 
 
 def read(line: Line, key: str, limit: int = NEWEST) -> History:
@@ -48,12 +50,19 @@ def question(found: History, run_id: str, text: str, since: datetime | None, pro
         if line.role != "user" or not asks(line):
             continue
         if protocol >= 4:
-            if line.idempotency_key == run_id:
+            if line.idempotency_key == run_id or is_digest_of(line, text, since):
                 return place
         elif line.text.strip() == text.strip():
             recent = since is None or line.at is None or line.at >= since - CLOCKS
             return place if recent else None
     return None
+
+
+def is_digest_of(line: Said, text: str, since: datetime | None) -> bool:
+    """Whether the gateway put our message together with others that waited, under a key of its own (mode `collect`)."""
+    if not line.text.startswith(DIGEST) or text.strip() not in line.text:
+        return False
+    return since is None or line.at is None or line.at >= since - CLOCKS
 
 
 def answer(found: History, place: int, run_id: str, protocol: int) -> Said | None:
