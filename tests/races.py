@@ -106,8 +106,9 @@ class Scene:
         token = uuid.uuid4().hex
         # As in a process of its own: those of one process come together, and would never race.
         arrival = Arrival(self.agent_id, self.user.id, session_id, token, None)
-        if Together(agent_channel.subscribe_all).ask(arrival).outcome in agent_channel.ALONE:
-            agent_channel.subscribe_alone(arrival)
+        arrived = Together(agent_channel.subscribe_all).ask(arrival)
+        if arrived.outcome in agent_channel.ALONE:
+            agent_channel.subscribe_alone(arrival, arrived)
         advance_due_topics()
         return token
 
@@ -116,7 +117,7 @@ class Scene:
         coming = [Arrival(id, self.user.id, "laptop", uuid.uuid4().hex, None) for id in agent_ids]
         for arrival, arrived in zip(coming, agent_channel.subscribe_all(coming), strict=True):
             if arrived.outcome in agent_channel.ALONE:
-                agent_channel.subscribe_alone(arrival)
+                agent_channel.subscribe_alone(arrival, arrived)
         return [arrival.token for arrival in coming]
 
     def leave(self, token: str) -> None:

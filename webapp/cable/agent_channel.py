@@ -4,6 +4,7 @@ Subscribing as an agent is presence: the stream is followed first, then the row 
 agent can be given work the moment the row commits.
 """
 
+import threading
 import uuid
 import weakref
 from typing import Any
@@ -93,9 +94,10 @@ class AgentChannel(Channel):
                 AccessToken.note_plugin(session, self.token_id, database_time(session))
         self.may_replay = arrived.outcome != Outcome.LISTENS
         if arrived.waits:
-            go_on(agent_id)
+            with _few:
+                go_on(agent_id)
         if arrived.waits or arrived.outcome == Outcome.WORK:  # of a thousand that come back at once, most are idle
-            advance_due_topics()
+            _advancing.ask(None)
         return True
 
     def come(self) -> Arrived:
@@ -170,14 +172,18 @@ def subscribe(arrival: Arrival) -> Arrived:
     work to be judged, or is held by somebody.
     """
     arrived = _arriving.ask(arrival)
-    return subscribe_alone(arrival) if arrived.outcome in ALONE else arrived
+    if arrived.outcome not in ALONE:
+        return arrived
+    with _few:
+        return subscribe_alone(arrival, arrived)
 
 
 @repeated
-def subscribe_alone(arrival: Arrival) -> Arrived:
-    """The same in its own time."""
-    with at_once() as session:
-        [arrived] = arrivals.subscribe(session, [arrival], wait=True)
+def subscribe_alone(arrival: Arrival, arrived: Arrived) -> Arrived:
+    """The same in its own time, for who came that far with the others."""
+    if arrived.outcome == Outcome.BUSY:
+        with at_once() as session:
+            [arrived] = arrivals.subscribe(session, [arrival], wait=True)
     if arrived.outcome == Outcome.WORK:
         with transaction() as session:
             Agent.subscribe(session, arrival.agent_id, arrival.session_id, arrival.token, arrival.process_id)
@@ -213,6 +219,10 @@ def leave_all(tokens: list[str]) -> list[bool]:
 
 _arriving = Together(subscribe_all)
 _leaving = Together(leave_all)
+_advancing: Together[None, int] = Together(lambda asked: [advance_due_topics()] * len(asked), most=10_000)
+# Those who come back to open work wait for each other here: all at once they would take every connection of the pool
+# and hold it while they wait for the same agents, and pages, and each other, would find none.
+_few = threading.BoundedSemaphore(5)
 
 
 def go_on(agent_id: int) -> None:
