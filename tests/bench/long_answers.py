@@ -1,4 +1,4 @@
-"""Ten gateways give eight long answers each at once; how long a page takes meanwhile, in another topic."""
+"""Ten gateways give eight long answers each; how long a page takes meanwhile, in another topic."""
 
 import statistics
 import threading
@@ -17,8 +17,10 @@ from tests.passing import passing
 from tests.postgres import leave
 
 GATEWAYS, ANSWERS = 10, 8
-# 200 KB in thirty deltas, each of which repeats the whole text: 6 MB on the wire, in fifteen seconds.
-QUESTION = "[[mock size=200000 chunks=30 delay=500]]"
+# 200 KB in thirty deltas, each of which repeats the whole text: 6 MB on the wire, in fifteen seconds. One begins, and
+# later one ends, every fifth of a second.
+QUESTION = "[[mock size=200000 chunks=30 delay=500 first={}]]"
+APART_MS = 200
 MARK_MS, QUIET_SECONDS = 100.0, 3.0
 EMAIL = "long@example.org"
 
@@ -47,8 +49,8 @@ def _row(hub: RunningHub, harbors: list[Harbor]) -> Row:
         reader.tell(f"/topics/{quiet}")
         threading.Event().wait(QUIET_SECONDS)
         before = sorted(reader.ask("enough"))
-        for harbor, topic in topics:
-            harbor.ask(topic, QUESTION)
+        for number, (harbor, topic) in enumerate(topics):
+            harbor.ask(topic, QUESTION.format(number * APART_MS))
         reader.tell(f"/topics/{quiet}")
         until(_all_done, "all answers", 300)
         taken = sorted(reader.ask("enough"))
