@@ -165,7 +165,9 @@ def test_a_hostile_gateway_leaves_the_others_alone(
     with transaction() as session:
         session.get_one(User, alice.id).role = Role.OPERATOR
     oversize = {"count": 3, "size": 26}  # MiB
-    bad.gateway.hostile(kind, f"agent:main:{kind}", **(oversize if kind == "oversize" else {"count": 2000, "size": 200}))
+    bad.gateway.hostile(
+        kind, f"agent:main:{kind}", **(oversize if kind == "oversize" else {"count": 2000, "size": 200})
+    )
     if kind == "oversize":
         until(lambda: "25 MiB" in str(bad.call("GET", f"/gateways/{bad.id}/timeline")), "its end to be told", 30)
     good.wait(good.ask(topic, "still there?"), "done", 30)
