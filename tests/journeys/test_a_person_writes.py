@@ -88,8 +88,7 @@ def test_twenty_replies_at_once_store_one_message_fifty_times(alice: Alice, agen
                 return scout.reply(task, generation or "", "mine", topic).status
 
             statuses = sorted(threads.map(answer, range(20)))
-            # 503: more than the pool holds, on a machine with more to do. Nothing of it may be stored.
-            assert statuses[0] == 201 and set(statuses[1:]) <= {403, 409, 503}, statuses
+            assert statuses[0] == 201 and set(statuses[1:]) <= {403, 409}, statuses
             assert alice.texts(topic)[-2:] == [f"round {number}", "mine"]
     assert alice.texts(topic).count("mine") == 50
 
