@@ -97,7 +97,7 @@ class AgentChannel(Channel):
             with _few:
                 go_on(agent_id)
         if arrived.waits or arrived.outcome == Outcome.WORK:  # of a thousand that come back at once, most are idle
-            _advancing.ask(None)
+            advance_due_topics()
         return True
 
     def come(self) -> Arrived:
@@ -219,7 +219,6 @@ def leave_all(tokens: list[str]) -> list[bool]:
 
 _arriving = Together(subscribe_all)
 _leaving = Together(leave_all)
-_advancing: Together[None, int] = Together(lambda asked: [advance_due_topics()] * len(asked), most=10_000)
 # Those who come back to open work wait for each other here: all at once they would take every connection of the pool
 # and hold it while they wait for the same agents, and pages, and each other, would find none.
 _few = threading.BoundedSemaphore(5)
