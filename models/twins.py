@@ -21,7 +21,7 @@ def of(session: Session, gateway_ids: Collection[int]) -> list[Gateway]:
     one = aliased(Gateway)
     alike = (Gateway.boot_id == one.boot_id, Gateway.address != one.address, one.id.in_(list(gateway_ids)))
     there = (Gateway.connection == ConnectionState.CONNECTED, Gateway.removed_at.is_(None))
-    return list(session.scalars(select(Gateway).join(one, alike[0]).where(*alike, *there).order_by(Gateway.id)))
+    return list(session.scalars(select(Gateway).where(*alike, *there).order_by(Gateway.id)))
 
 
 def tells(session: Session, gateway_ids: Collection[int], key: str, run_id: str, place: Place | str) -> bool:
