@@ -61,6 +61,7 @@ class Streams:
         self._followers: dict[str, list[Follower]] = defaultdict(list)
         self._lately: dict[str, dict[str, float]] = defaultdict(dict)
         self._forgot = time.monotonic()
+        self._heard_all_since = 0.0  # what was told before that may have been missed here
         self._greenlet: gevent.Greenlet | None = None
         self.listening = False
         self.heard_total = 0
@@ -84,10 +85,13 @@ class Streams:
         return [int(stream.partition(":")[2]) for stream in self._followers if stream.startswith(f"{kind}:")]
 
     def lately(self, stream: str, seconds: float) -> list[str]:
-        """The names of what was told of a stream in the last so many seconds; beyond memory, only "look_again"."""
-        if seconds >= LATELY_SECONDS:
-            return ["look_again"]
+        """The names of what was told of a stream in the last so many seconds.
+
+        Only "look_again" where that reaches beyond what is remembered, or into a time when nobody listened here.
+        """
         since = time.monotonic() - seconds
+        if seconds >= LATELY_SECONDS or since < self._heard_all_since:
+            return ["look_again"]
         return [event for event, at in self._lately.get(stream, {}).items() if at >= since]
 
     def pass_on(self, nudge: Broadcast, row: Any) -> None:
@@ -138,6 +142,7 @@ class Streams:
 
     def _came_back(self) -> None:
         self.listening = True
+        self._heard_all_since = time.monotonic()
         if self.lost_since is None:
             return
         self.lost_since = None

@@ -64,6 +64,13 @@ def test_a_page_is_told_what_happened_between_its_making_and_its_subscription(st
     assert messages(sent) == [{"refresh": "look_again"}]
 
 
+def test_a_page_older_than_our_listening_looks_at_all_of_it_again(stage: Stage, streams: Streams) -> None:
+    page, sent = opened(stage, streams, "hub")
+    streams._came_back()  # nobody heard here what was told until now
+    page.received({"action": "since", "at": (utcnow() - timedelta(seconds=2)).isoformat()})
+    assert messages(sent) == [{"refresh": "look_again"}]
+
+
 @pytest.mark.parametrize("at", [None, 7, "yesterday", "2026-01-01T00:00:00"])
 def test_a_moment_that_is_none_is_left_alone(stage: Stage, streams: Streams, at: Any) -> None:
     page, sent = opened(stage, streams, "hub")
