@@ -31,7 +31,7 @@ from models.errors import DatabaseAway
 from models.one_time_link import OneTimeLink
 from models.process import Process
 from models.user import User
-from webapp import logs
+from webapp import collector, logs
 from webapp.app import create_app
 from webapp.config import Config, ConfigError
 from webapp.embedded import Embedded, EmbeddedError
@@ -173,6 +173,7 @@ def work(
     server = Server(listener, app, shared=config.workers > 1)
     asked = signals(embedded)
     server.start()
+    collector.leave_alone_what_is_there()
     welcome()
     try:
         asked.wait()

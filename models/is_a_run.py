@@ -4,10 +4,11 @@ A part of `Task`, in a file of its own. A plugin's task has no run.
 """
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from models.gateway_request import GatewayRequest, Verb
@@ -16,6 +17,13 @@ from models.task_status import RUNNING, TaskStatus
 
 # No sooner: a gateway tries a model again and again by itself, without a word.
 SILENT = timedelta(minutes=5)
+# All that speak at a time, by ascending id. Once a second for each gateway, so it is written out.
+HEARD = text(
+    "WITH held AS (SELECT id, heard_at IS NULL OR why IS NOT NULL AS is_news FROM tasks"
+    " WHERE id = ANY(CAST(:ids AS bigint[])) AND status = ANY(CAST(:running AS text[])) ORDER BY id FOR NO KEY UPDATE)"
+    " UPDATE tasks SET heard_at = :now, why = NULL FROM held WHERE tasks.id = held.id"
+    " RETURNING tasks.id, tasks.topic_id, held.is_news"
+)
 SAYS_NOTHING = "The gateway has said nothing of this for five minutes. It may still come; or stop it and run it again."
 
 
@@ -84,15 +92,14 @@ class IsARun:
         self.changed(session)
 
     @classmethod
-    def heard(cls: Any, session: Session, id: int, now: datetime) -> None:
-        """A sign of life of its run; the first one, and the first after a silence, change what is said of it."""
-        running = (cls.id == id, cls.status.in_(RUNNING))
-        news = update(cls).where(*running, or_(cls.heard_at.is_(None), cls.why.is_not(None)))
-        topic_id = session.scalar(news.values(heard_at=now, why=None).returning(cls.topic_id))
-        if topic_id is not None:
-            cls._settle(session, id, topic_id)
-        else:
-            session.execute(update(cls).where(*running).values(heard_at=now))
+    def heard(cls: Any, session: Session, ids: Collection[int], now: datetime) -> None:
+        """A sign of life of their runs; the first one, and the first after a silence, change what is said of a task."""
+        if not ids:
+            return
+        heard = session.execute(HEARD, {"ids": list(ids), "running": list(RUNNING), "now": now})
+        for task in heard.all():
+            if task.is_news:
+                cls._settle(session, task.id, task.topic_id)
 
     @classmethod
     def say_silent(cls: Any, session: Session, now: datetime) -> int:

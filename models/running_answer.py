@@ -3,15 +3,51 @@
 A passing thing in an unlogged table: after a crash of the database it is empty, and the gateway's history has the text.
 """
 
+import functools
+import json
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, String, Text, delete, func
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import BigInteger, String, Text, TextClause, delete, func, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born, Time
 from models.broadcast import broadcast
+
+NUMBERS = ("gateway_id", "task_id", "topic_id", "agent_id", "revision")
+# Once a second for each gateway that speaks, so it is written out. Each text is a parameter by itself: as parts of one
+# array, signs to be quoted are looked for in every one of them.
+PUT = (
+    "INSERT INTO running_answers AS now_said"
+    " (gateway_id, run_id, task_id, topic_id, agent_id, text, tools, revision, updated_at)"
+    " SELECT said.*, :now FROM unnest(CAST(:gateway_id AS bigint[]), CAST(:run_id AS text[]),"
+    " CAST(:task_id AS bigint[]), CAST(:topic_id AS bigint[]), CAST(:agent_id AS bigint[]), ARRAY[{texts}],"
+    " CAST(:tools AS jsonb[]), CAST(:revision AS bigint[])) AS said"
+    " ON CONFLICT (gateway_id, run_id) DO UPDATE SET task_id = excluded.task_id, topic_id = excluded.topic_id,"
+    " agent_id = excluded.agent_id, text = excluded.text, tools = excluded.tools, updated_at = excluded.updated_at,"
+    " revision = greatest(now_said.revision + 1, excluded.revision)"
+    " RETURNING gateway_id, run_id, revision"
+)
+
+
+@functools.cache
+def _put(many: int) -> TextClause:
+    return text(PUT.format(texts=", ".join(f"CAST(:text_{place} AS text)" for place in range(many))))
+
+
+class Saying(NamedTuple):
+    """What one run has said so far, and what it is for. `tools` are plain lines, `revision` counts its changes."""
+
+    gateway_id: int
+    run_id: str
+    task_id: int | None
+    topic_id: int | None
+    agent_id: int | None
+    text: str
+    tools: list[Any]
+    revision: int = 1
 
 
 class RunningAnswer(Base):
@@ -32,42 +68,26 @@ class RunningAnswer(Base):
     updated_at: Mapped[Time]
 
     @classmethod
-    def put(
-        cls,
-        session: Session,
-        gateway_id: int,
-        run_id: str,
-        text: str,
-        tools: list[Any],
-        now: datetime,
-        *,
-        task_id: int | None,
-        topic_id: int | None,
-        agent_id: int | None,
-        revision: int = 1,
-    ) -> int:
-        """Stores the latest text and nudges other processes. To be called once a second at most.
+    def put(cls, session: Session, sayings: Iterable[Saying], now: datetime) -> dict[tuple[int, str], int]:
+        """Stores the latest texts, in one statement, and nudges other processes. To be called once a second at most.
 
-        Answers the revision it is stored under: the one given, or one more than the last where that is not less. Who
-        takes a run over counts on from there, so that a page never takes an older text for a newer one.
+        Answers, by gateway and run, under which revision each is stored: the one given, or one more than the last where
+        that is not less. Who takes a run over counts on from there, so that a page never takes an older text for a
+        newer one.
         """
-        values = {"task_id": task_id, "topic_id": topic_id, "agent_id": agent_id}
-        new = insert(cls).values(
-            gateway_id=gateway_id,
-            run_id=run_id[:200],
-            text=text,
-            tools=tools,
-            updated_at=now,
-            revision=revision,
-            **values,
-        )
-        counted = func.greatest(cls.revision + 1, new.excluded.revision)
-        latest = {"text": text, "tools": tools, "updated_at": now, "revision": counted, **values}
-        stored = new.on_conflict_do_update(index_elements=["gateway_id", "run_id"], set_=latest)
-        stored_as: int = session.execute(stored.returning(cls.revision)).scalar_one()
-        if topic_id is not None:
-            broadcast(session, f"topic:{topic_id}", "answer", gateway=gateway_id, run=run_id[:200], revision=stored_as)
-        return stored_as
+        said = sorted({(one.gateway_id, one.run_id[:200]): one for one in sayings}.items())
+        if not said:
+            return {}
+        values: dict[str, Any] = {name: [getattr(one, name) for _, one in said] for name in NUMBERS}
+        values |= {"run_id": [run_id for (_, run_id), _ in said], "tools": [json.dumps(one.tools) for _, one in said]}
+        values |= {f"text_{place}": one.text for place, (_, one) in enumerate(said)}
+        rows = session.execute(_put(len(said)), {**values, "now": now})
+        stored = {(row.gateway_id, row.run_id): row.revision for row in rows}
+        for (gateway_id, run_id), one in said:
+            if one.topic_id is not None:
+                ids = {"gateway": gateway_id, "run": run_id, "revision": stored[gateway_id, run_id]}
+                broadcast(session, f"topic:{one.topic_id}", "answer", **ids)
+        return stored
 
     @classmethod
     def end(cls, session: Session, gateway_id: int, run_id: str) -> None:

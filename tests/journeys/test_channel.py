@@ -257,10 +257,14 @@ def test_a_plain_request_to_the_cable_finds_nothing(hub: RunningHub) -> None:
     assert hub.request("GET", "/cable")[0] == 404
 
 
+def test_the_collector_leaves_alone_what_the_start_made(hub: RunningHub) -> None:
+    assert hub.log().count("left_alone_by_the_collector") == 1
+
+
 def test_the_token_is_in_no_log(hub: RunningHub, alice: Alice) -> None:
     with Cable(hub.port, alice.token) as cable:
         cable.frame()
-    until(lambda: "/cable" in hub.log(), "the access log")
+    until(lambda: "cable_ended" in hub.log(), "the line of the socket", 30)
     assert alice.token not in hub.log() and "token=" not in hub.log()
 
 

@@ -15,7 +15,7 @@ from models.base import database_time
 from models.database import transaction
 from models.gateway import Gateway
 from models.message import Message, Source
-from models.running_answer import RunningAnswer
+from models.running_answer import RunningAnswer, Saying
 from models.task import Task
 from models.task_status import TaskStatus
 from models.user import User
@@ -46,10 +46,10 @@ class Run:
 
     def says(self, text: str, tools: list[dict[str, object]] | None = None) -> None:
         """The text so far."""
-        about = {"task_id": self.task_id, "topic_id": self.topic_id, "agent_id": self.agent_id}
+        about = (self.task_id, self.topic_id, self.agent_id)
         with transaction() as session:
-            now = database_time(session)
-            RunningAnswer.put(session, self.gateway_id, self.id, text, tools or [], now, **about)
+            said = Saying(self.gateway_id, self.id, *about, text, tools or [])
+            RunningAnswer.put(session, [said], database_time(session))
 
     def finishes(self, text: str, cut: str | None = None) -> int:
         """Its message; the id of it."""

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from models import listing, overview
 from models.agent import Agent
-from models.broadcast import noted
+from models.broadcast import forget, noted
 from models.gateway import Gateway, Holder
 from models.gateway_request import GatewayRequest, Verb
 from models.gateway_states import ConnectionState, GatewayState, Happening, Problem
@@ -18,6 +18,7 @@ from models.processed_run import ProcessedRun
 from models.task import Task, TaskStatus
 from models.topic import Topic
 from tests.cast import Cast
+from tests.statements import counted
 
 
 class Harbor:
@@ -66,7 +67,7 @@ def test_work_waits_for_the_courier_who_claims_it_with_a_run_of_its_own(harbor: 
     assert harbor.delivery(task) == Delivery.ACCEPTED
     assert task.begun(harbor.session, "Harbor has it.", harbor.cast.now)
     assert harbor.delivery(task) == Delivery.DELIVERED
-    Task.heard(harbor.session, task.id, harbor.cast.now)
+    Task.heard(harbor.session, [task.id], harbor.cast.now)
     assert harbor.delivery(task) == Delivery.WORKING
     message = harbor.end(task)
     assert message is not None and (message.source, message.text) == (Source.REPLY, "Aye")
@@ -206,9 +207,22 @@ def test_a_silent_run_says_so_and_takes_it_back_when_it_speaks(harbor: Harbor) -
     assert Task.say_silent(harbor.session, now + timedelta(minutes=4)) == 0
     assert Task.say_silent(harbor.session, now + timedelta(minutes=6)) == 1
     assert task.why == SAYS_NOTHING and Task.say_silent(harbor.session, now + timedelta(minutes=7)) == 0
-    Task.heard(harbor.session, task.id, now)
+    Task.heard(harbor.session, [task.id], now)
     harbor.session.refresh(task)
     assert task.why is None and task.status == TaskStatus.DELEGATED
+
+
+def test_a_run_that_goes_on_speaking_costs_one_statement_and_changes_nothing_that_is_said(harbor: Harbor) -> None:
+    task, now = harbor.post("one"), harbor.cast.now
+    harbor.claim()
+    task.begun(harbor.session, "sent", now)
+    Task.heard(harbor.session, [task.id], now)
+    forget(harbor.session)
+    with counted() as statements:
+        Task.heard(harbor.session, [task.id, task.id + 1_000_000], now + timedelta(minutes=1))
+    assert len(statements) == 1 and not noted(harbor.session)
+    harbor.session.refresh(task)
+    assert task.heard_at == now + timedelta(minutes=1)
 
 
 def test_an_answer_that_is_too_long_is_cut_and_says_so(harbor: Harbor) -> None:

@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 from models import under_way
 from models.broadcast import Broadcast, noted
 from models.gateway import Gateway
-from models.running_answer import RunningAnswer
+from models.running_answer import RunningAnswer, Saying
 from tests.cast import Cast
+from tests.statements import counted
 
 
 @pytest.fixture
@@ -31,9 +32,14 @@ def office(session: Session, cast: Cast) -> Gateway:
     return gateway
 
 
-def put(cast: Cast, office: Gateway, text: str, run: str = "run-1", **more: Any) -> int:
+def saying(cast: Cast, office: Gateway, text: str, run: str = "run-1", **more: Any) -> Saying:
     about = {"task_id": 7, "topic_id": cast.topic.id, "agent_id": cast.scout.id, **more}
-    return RunningAnswer.put(cast.session, office.id, run, text, [], cast.now, **about)
+    return Saying(office.id, run, text=text, tools=[], **about)
+
+
+def put(cast: Cast, office: Gateway, text: str, run: str = "run-1", **more: Any) -> int:
+    stored = RunningAnswer.put(cast.session, [saying(cast, office, text, run, **more)], cast.now)
+    return stored[office.id, run]
 
 
 def test_a_run_has_one_row_with_its_latest_text_and_nudges_its_topic(cast: Cast, office: Gateway) -> None:
@@ -71,3 +77,19 @@ def test_runs_are_found_by_gateway_and_run_and_gone_when_over(cast: Cast, office
     }
     RunningAnswer.end(cast.session, office.id, "run-1")
     assert list(under_way.by_runs(cast.session, [(office.id, "run-1"), (office.id, "run-2")])) == [(office.id, "run-2")]
+
+
+def test_what_many_runs_say_is_stored_in_one_statement(cast: Cast, office: Gateway) -> None:
+    tools = [{"name": "read", "what": 'a "quoted" {file}', "ok": None}]
+    many = [saying(cast, office, f"text\\ {number}", f"run-{number}", revision=number + 5) for number in range(9)]
+    many[3] = many[3]._replace(tools=tools, task_id=None, topic_id=None, agent_id=None)
+    put(cast, office, "before", "run-8", revision=40)
+    with counted() as statements:
+        stored = RunningAnswer.put(cast.session, reversed(many), cast.now)
+    assert len(statements) == 1
+    assert stored == {(office.id, f"run-{number}"): number + 5 for number in range(8)} | {(office.id, "run-8"): 41}
+    rows = under_way.by_runs(cast.session, stored)
+    assert {run: row.text for (_, run), row in rows.items()} == {one.run_id: one.text for one in many}
+    assert (rows[office.id, "run-3"].tools, rows[office.id, "run-3"].topic_id) == (tools, None)
+    assert len([nudge for nudge in noted(cast.session) if nudge.event == "answer"]) == 9
+    assert RunningAnswer.put(cast.session, [], cast.now) == {}

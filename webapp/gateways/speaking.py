@@ -1,7 +1,5 @@
 """Runs under way as they pass to open pages: ten times a second within this process, once a second into their row."""
 
-from datetime import datetime
-
 import gevent
 import structlog
 from sqlalchemy.orm import Session
@@ -14,7 +12,7 @@ from models.database import repeated, transaction
 from models.errors import DatabaseAway
 from models.message import TEXT_LIMIT
 from models.proactive_message_buffer import BufferedRun
-from models.running_answer import RunningAnswer
+from models.running_answer import RunningAnswer, Saying
 from models.task import Task
 from webapp import running
 from webapp.gateways.line import About, Line, NotHeld, clock, now_utc
@@ -134,25 +132,27 @@ class Speaking:
             now = database_time(session)
             for gateway_id in sorted({about.gateway_id for run in runs if (about := self._about.get(run.run_id))}):
                 self.line.check(session, gateway_id)
-            for run in sorted(runs, key=lambda run: run.run_id):
+            said = {}
+            for run in runs:
                 about = self._about.get(run.run_id)
                 if about is not None and self.line.buffer.get(run.run_id) is run:
-                    self._revision[run.run_id] = self._put(session, run, about, now)
+                    said[about.gateway_id, run.run_id[:200]] = self._saying(run, about)
+            Task.heard(session, [one.task_id for one in said.values() if one.task_id is not None], now)
+            for stored, revision in RunningAnswer.put(session, said.values(), now).items():
+                run_id = said[stored].run_id
+                if run_id in self._revision:  # else it has ended meanwhile
+                    self._revision[run_id] = max(self._revision[run_id], revision)
 
-    def _put(self, session: Session, run: BufferedRun, about: About, now: datetime) -> int:
-        if about.task_id is not None:
-            Task.heard(session, about.task_id, now)
-        return RunningAnswer.put(
-            session,
+    def _saying(self, run: BufferedRun, about: About) -> Saying:
+        return Saying(
             about.gateway_id,
             run.run_id,
+            about.task_id,
+            about.topic_id,
+            about.agent_id,
             run.text[:TEXT_LIMIT],
             list(run.tools),
-            now,
-            task_id=about.task_id,
-            topic_id=about.topic_id,
-            agent_id=about.agent_id,
-            revision=self._revision.get(run.run_id, 1),
+            self._revision.get(run.run_id, 1),
         )
 
     def _look_up(self, runs: list[BufferedRun]) -> None:

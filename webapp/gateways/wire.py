@@ -229,7 +229,8 @@ def decoded(raw: bytes) -> Any:
         if whole_letters == raw:
             raise
         value = _decode(whole_letters)
-    return without_nul(value) if b"\\u0000" in raw else value
+    # The single sign is found ten times as fast as the six.
+    return without_nul(value) if b"\\" in raw and b"\\u0000" in raw else value
 
 
 def without_nul(value: Any) -> Any:
