@@ -26,6 +26,7 @@ from models import (
     sign_in_attempt,
     task,
     topic,
+    topic_read,
     tray_item,
     user,
 )
@@ -60,7 +61,7 @@ TABLES = (
     task.TaskMessage,
     task.TaskEvent,
     topic.Topic,
-    topic.TopicRead,
+    topic_read.TopicRead,
     tray_item.TrayItem,
     tray_item.TrayRoute,
     user.User,

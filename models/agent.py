@@ -82,20 +82,20 @@ class Agent(HoldsWork, BehindGateway, IsLent, Base):
     # -- who may see and use it --------------------------------------------------------------------------------
 
     @classmethod
-    def visible_to(cls, user: User) -> Select["Agent"]:
+    def visible_to(cls, user_id: int) -> Select["Agent"]:
         """The person's own agents, and those of everybody with whom they share a creative."""
-        read = Creative.readable_by(user.id)
+        read = Creative.readable_by(user_id)
         owners = select(Creative.owner_id).where(Creative.id.in_(read))
         others = select(CreativeShare.user_id).where(
             CreativeShare.creative_id.in_(read), CreativeShare.user_id.is_not(None)
         )
-        seen = or_(cls.owner_id == user.id, cls.owner_id.in_(owners), cls.owner_id.in_(others))
+        seen = or_(cls.owner_id == user_id, cls.owner_id.in_(owners), cls.owner_id.in_(others))
         return select(cls).where(cls.removed_at.is_(None), seen)
 
     @classmethod
     def seen_by(cls, session: Session, user: User, id: int) -> "Agent":
         """The agent, looked up through the person who asks. Raises NotFound."""
-        found = session.scalars(cls.visible_to(user).where(cls.id == id)).first()
+        found = session.scalars(cls.visible_to(user.id).where(cls.id == id)).first()
         if found is None:
             raise NotFound("There is no such agent, or you share nothing with its owner.")
         return found

@@ -15,6 +15,8 @@ NAMES = {
     "pk": "pk_%(table_name)s",
 }
 
+NOW = select(func.now())
+
 Id = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
 Ref = Annotated[int, mapped_column(BigInteger)]
 Time = Annotated[datetime, mapped_column(DateTime(timezone=True))]
@@ -38,4 +40,4 @@ def utcnow() -> datetime:
 
 def database_time(session: Session) -> datetime:
     """The start of this transaction by the database's clock: one clock for all processes and machines."""
-    return session.execute(select(func.now())).scalar_one()
+    return session.execute(NOW).scalar_one()

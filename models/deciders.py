@@ -29,14 +29,20 @@ class HasDeciders:
     @classmethod
     def inbox_of(cls, user: User) -> Select[Any]:
         """What the person may decide, or could have decided."""
-        mine = cls.approver_id == user.id
-        if not user.is_at_least(Role.APPROVER):
-            return cls.visible_to(user).where(mine)
+        return cls.inbox_by(user.id, user.is_at_least(Role.APPROVER))
+
+    @classmethod
+    def inbox_by(cls, user_id: int, decides: bool) -> Select[Any]:
+        """The same by id, for a person whose role lets them decide what others are named for, or does not."""
+        readable = select(cls).where(cls._in(Creative.readable_by(user_id)))
+        mine = cls.approver_id == user_id
+        if not decides:
+            return readable.where(mine)
         shared = select(CreativeShare.creative_id).where(
-            CreativeShare.user_id == user.id, CreativeShare.level.in_(FEEDBACK)
+            CreativeShare.user_id == user_id, CreativeShare.level.in_(FEEDBACK)
         )
-        held = select(Creative.id).where(or_(Creative.owner_id == user.id, Creative.id.in_(shared)))
-        return cls.visible_to(user).where(or_(mine, cls._in(held)))
+        held = select(Creative.id).where(or_(Creative.owner_id == user_id, Creative.id.in_(shared)))
+        return readable.where(or_(mine, cls._in(held)))
 
     def may_decide(self, session: Session, user: User) -> bool:
         """Whether this person may: the named approver, or an approver by role with feedback on the topic's creative."""

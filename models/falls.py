@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from models.activity import Activity
 from models.agent import Agent
 from models.gateway import Gateway
 from models.gateway_states import GatewayState
+from models.prepared import prepared, rows
 from models.task import Task
 
 LATELY = timedelta(hours=1)
@@ -30,7 +31,15 @@ class Fall(NamedTuple):
 
 def in_topic(session: Session, topic_id: int, agent_id: int | None, now: datetime) -> list[Fall]:
     """Those of its agent (`agent_id`), and those that worked in it within a day, by name."""
-    worked = select(Task.gateway_id).where(Task.topic_id == topic_id, Task.created_at > now - timedelta(days=1))
+    by_gateway: dict[tuple[int, str], list[tuple[datetime, str]]] = {}
+    for id, name, at, state in rows(session, *_lines(topic_id, agent_id, now - timedelta(days=1))):
+        by_gateway.setdefault((id, name), []).append((at, state))
+    return [found for about, stood in by_gateway.items() if (found := fallen(*about, stood, now - LATELY)) is not None]
+
+
+@prepared
+def _lines(topic_id: int, agent_id: int | None, since: datetime) -> Select[int, str, datetime, str]:
+    worked = select(Task.gateway_id).where(Task.topic_id == topic_id, Task.created_at > since)
     home = select(Agent.gateway_id).where(Agent.id == agent_id)
     lines = (
         select(Activity.id, Activity.at, Activity.state)
@@ -40,13 +49,8 @@ def in_topic(session: Session, topic_id: int, agent_id: int | None, now: datetim
         .lateral("lines")
     )
     here = (Gateway.removed_at.is_(None), or_(Gateway.id.in_(home), Gateway.id.in_(worked)))
-    told = (
-        select(Gateway.id, Gateway.name, lines.c.at, lines.c.state).join(lines, Gateway.id == Gateway.id).where(*here)
-    )
-    by_gateway: dict[tuple[int, str], list[tuple[datetime, str]]] = {}
-    for id, name, at, state in session.execute(told.order_by(Gateway.name, lines.c.id)):
-        by_gateway.setdefault((id, name), []).append((at, state))
-    return [found for about, stood in by_gateway.items() if (found := fallen(*about, stood, now - LATELY)) is not None]
+    told = select(Gateway.id, Gateway.name, lines.c.at, lines.c.state).join(lines, Gateway.id == Gateway.id)
+    return told.where(*here).order_by(Gateway.name, lines.c.id)
 
 
 def fallen(id: int, name: str, stood: Iterable[tuple[datetime, str]], since: datetime) -> Fall | None:

@@ -16,6 +16,7 @@ from models.activity import Activity
 from models.agent import Agent
 from models.gateway import Gateway
 from models.gateway_states import GatewayState
+from models.prepared import prepared, rows
 from models.sealed import Sealed
 
 OPEN_COLUMNS = tuple(column for column in Gateway.__table__.columns if not isinstance(column.type, Sealed))
@@ -46,6 +47,11 @@ def by_name(session: Session) -> Sequence[Row[Any]]:
 
 def worst(session: Session, owner_id: int | None = None) -> list[Row[Any]]:
     """What the header needs of each; with `owner_id` only of those behind which agents of this person live."""
+    return list(rows(session, *_worst(owner_id)))
+
+
+@prepared
+def _worst(owner_id: int | None) -> Select[*tuple[Any, ...]]:
     shown = (
         Gateway.id,
         Gateway.name,
@@ -59,7 +65,7 @@ def worst(session: Session, owner_id: int | None = None) -> list[Row[Any]]:
     if owner_id is not None:
         homes = select(Agent.gateway_id).where(Agent.owner_id == owner_id, Agent.removed_at.is_(None))
         query = query.where(Gateway.id.in_(homes))
-    return list(session.execute(query))
+    return query
 
 
 def timeline(gateway_id: int) -> Select[*tuple[Any, ...]]:

@@ -95,10 +95,11 @@ def inputs(session: Session, ids: Sequence[int]) -> dict[int, Any]:
     return dict(session.execute(query).tuples().all())
 
 
-def count(session: Session, user: User) -> int:
-    """How much waits for this person (100 at most)."""
-    some = _open_of(user).limit(MOST_COUNTED).subquery()
-    return session.scalar(select(func.count()).select_from(some)) or 0
+def counted(user_id: int, decides: bool) -> Select[int]:
+    """How much waits for this person (100 at most); `decides`: as in `PermissionRequest.inbox_by`."""
+    mine = PermissionRequest.inbox_by(user_id, decides).where(PermissionRequest.status == ApprovalStatus.PENDING)
+    some = mine.with_only_columns(PermissionRequest.id).limit(MOST_COUNTED)
+    return select(func.count()).select_from(some.subquery())
 
 
 def asking(session: Session, user: User) -> set[int]:

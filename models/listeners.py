@@ -1,10 +1,11 @@
 """Who takes a message: agents named, else the topic's own, else routable agents whose expression accepts it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from models import routing
@@ -12,6 +13,9 @@ from models.agent import Agent, AgentKind
 from models.agent_subscription import AgentSubscription
 from models.creative import Creative
 from models.mentions import mentioned
+from models.prepared import among, prepared, rows
+
+MOST_AGENTS = 1000
 
 
 class Place(Protocol):
@@ -36,7 +40,7 @@ class Listeners:
 
 def listeners(session: Session, topic: Place, text: str, author: str, now: datetime) -> Listeners:
     """Who would take this text now. A named agent that is away takes it into its queue."""
-    usable = list(session.scalars(Agent.usable_in(topic.creative_id).limit(1000)))
+    usable = list(session.scalars(*_usable(topic.creative_id)))
     there = _Presence(session, usable, now)
     chosen = mentioned(text, usable) or [agent for agent in usable if agent.id == topic.primary_agent_id]
     if not chosen:
@@ -50,9 +54,7 @@ def listeners(session: Session, topic: Place, text: str, author: str, now: datet
 
 def called(session: Session, topic: Place, text: str, author: Agent, now: datetime) -> Listeners:
     """Whom an agent calls by name in its answer: nobody else takes what an agent says."""
-    usable = [
-        agent for agent in session.scalars(Agent.usable_in(topic.creative_id).limit(1000)) if agent.id != author.id
-    ]
+    usable = [agent for agent in session.scalars(*_usable(topic.creative_id)) if agent.id != author.id]
     chosen = mentioned(text, usable)
     if not chosen:
         return Listeners()
@@ -61,17 +63,25 @@ def called(session: Session, topic: Place, text: str, author: Agent, now: dateti
     return Listeners(sorted(chosen, key=lambda agent: agent.id), waits)
 
 
+@prepared
+def _usable(creative_id: int) -> Select[Agent]:
+    return Agent.usable_in(creative_id).limit(MOST_AGENTS)
+
+
+@prepared
+def _sessions(agent_ids: Sequence[int], now: datetime) -> Select[int, str | None]:
+    live = (among(AgentSubscription.agent_id, agent_ids), AgentSubscription.live(now))
+    return select(AgentSubscription.agent_id, AgentSubscription.session_id).where(*live)
+
+
 class _Presence:
     """Who of some agents can take work now: plugins by their live sessions, others by their gateways."""
 
     def __init__(self, session: Session, agents: list[Agent], now: datetime) -> None:
         plugins = [agent.id for agent in agents if agent.kind != AgentKind.GATEWAY]
         others = [agent.id for agent in agents if agent.kind == AgentKind.GATEWAY]
-        rows = select(AgentSubscription.agent_id, AgentSubscription.session_id).where(
-            AgentSubscription.agent_id.in_(plugins), AgentSubscription.live(now)
-        )
         self._live: dict[int, set[str | None]] = {}
-        for agent_id, session_id in session.execute(rows):
+        for agent_id, session_id in rows(session, *_sessions(plugins, now)) if plugins else ():
             self._live.setdefault(agent_id, set()).add(session_id)
         self._reasons = Agent.reasons(session, others) if others else {}
 

@@ -21,7 +21,8 @@ from models.permission_request import PermissionRequest
 from models.reading import later_in, oldest_first
 from models.running_answer import RunningAnswer
 from models.task import Task, TaskEvent
-from models.topic import Topic, TopicRead
+from models.topic import Topic
+from models.topic_read import TopicRead
 from models.user import User
 
 # Counting stops here.
@@ -154,7 +155,7 @@ def agents(user: User) -> Select[*tuple[Any, ...]]:
         Agent.own_token.is_not(None).label("has_own_token"),
         Agent.key_differs,
     )
-    behind = Agent.visible_to(user).outerjoin(Gateway, Gateway.id == Agent.gateway_id)
+    behind = Agent.visible_to(user.id).outerjoin(Gateway, Gateway.id == Agent.gateway_id)
     return behind.with_only_columns(*shown, *behind_gateway.columns())
 
 

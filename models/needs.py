@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from models import overview
 from models.creative import Creative
 from models.message import Message
-from models.task import Task, TaskStatus
+from models.task import Task, TaskEvent, TaskStatus
 from models.task_status import SuspendedFor
 from models.topic import Topic
 
@@ -20,12 +20,34 @@ LAST_WORDS = 160
 # Steps go on by themselves; what waits for its agent or its limit may be given to somebody else.
 HELD = (SuspendedFor.QUOTA, SuspendedFor.AGENT_OFFLINE)
 
+# Who is named in a timeline when no person did it.
+HUB = "hub"
+
 
 def standing_still(user_id: int) -> Select[*tuple[Any, ...]]:
     """Open tasks of what the person asked that are put aside for a while, or of which nothing was heard for long."""
     silent = and_(Task.status == TaskStatus.DELEGATED, Task.why.is_not(None))
     held = and_(Task.status == TaskStatus.SUSPENDED, Task.suspended_for.in_(HELD), Task.until.is_not(None))
     return overview.tasks(user_id).where(Task.finished_at.is_(None), Message.user_id == user_id, or_(silent, held))
+
+
+def fruitless(user_id: int, since: datetime) -> Select[*tuple[Any, ...]]:
+    """Tasks that failed, or were cancelled by no person, since then; for what the person asked last in their topic."""
+    later = aliased(Message)
+    asked_again = exists().where(later.topic_id == Task.topic_id, later.user_id == user_id, later.id > Task.message_id)
+    by_hub = exists().where(
+        TaskEvent.task_id == Task.id,
+        TaskEvent.event == Task.status,
+        TaskEvent.actor == HUB,
+        TaskEvent.at >= Task.finished_at,
+    )
+    return overview.tasks(user_id).where(
+        Task.status.in_((TaskStatus.FAILED, TaskStatus.CANCELLED)),
+        Task.finished_at >= since,
+        or_(Task.status == TaskStatus.FAILED, by_hub),
+        Message.user_id == user_id,
+        ~asked_again,
+    )
 
 
 def unrouted(user_id: int, since: datetime) -> Select[*tuple[Any, ...]]:

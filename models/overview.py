@@ -3,12 +3,11 @@
 One statement each, however many rows there are.
 """
 
-import functools
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, Select, and_, bindparam, case, exists, func, or_, select, true
+from sqlalchemy import Row, Select, and_, case, exists, func, or_, select, true
 from sqlalchemy.orm import Session, aliased
 
 from models import behind_gateway
@@ -17,18 +16,19 @@ from models.agent_subscription import AgentSubscription
 from models.creative import Creative, CreativeShare, Level
 from models.gateway import Gateway
 from models.message import Message
-from models.reading import earlier_in, later_in, newest_first, oldest_first, standing
-from models.task import Task, TaskEvent, TaskStatus
+from models.prepared import prepared, rows
+from models.reading import later_in, oldest_first, standing
+from models.task import Task
 from models.task_status import RUNNING, WAITING
-from models.topic import Topic, TopicRead
+from models.topic import Topic
+from models.topic_read import TopicRead
 from models.user import User
 
+Rows = Sequence[Row[*tuple[Any, ...]]]
 # Counting stops here: "99+".
 MOST_COUNTED = 100
 LAST_WORDS = 160
 LAST_HTML = 600
-# Who is named in a timeline when no person did it.
-HUB = "hub"
 
 
 def topics(user_id: int, archived: bool = False) -> Select[*tuple[Any, ...]]:
@@ -188,28 +188,6 @@ def readers(creative_id: int) -> Select[*tuple[Any, ...]]:
     )
 
 
-def work_in(session: Session, topic_id: int, since: datetime) -> Row[Any]:
-    """How many tasks of a topic are `working` and `waiting`, and how many were `answered` since then (100 at most)."""
-    open_ = select(Task.status).where(Task.topic_id == topic_id, Task.finished_at.is_(None)).subquery()
-    # Only the end of the conversation is read: a topic may hold a hundred thousand messages.
-    newest = (
-        select(Message.created_at, Message.task_id)
-        .where(earlier_in(Message, topic_id))
-        .order_by(*newest_first(Message))
-        .limit(2 * MOST_COUNTED)
-        .subquery()
-    )
-    answered = select(func.count()).where(newest.c.created_at >= since, newest.c.task_id.is_not(None))
-    runs = open_.c.status.in_(RUNNING)
-    return session.execute(
-        select(
-            func.count().filter(runs).label("working"),
-            func.count().filter(~runs).label("waiting"),
-            answered.scalar_subquery().label("answered"),
-        ).select_from(open_)
-    ).one()
-
-
 def tasks(user_id: int) -> Select[*tuple[Any, ...]]:
     """Tasks of topics the person may read, newest first, with topic, agent, who asked, and `standing`."""
     return (
@@ -240,46 +218,35 @@ def tasks(user_id: int) -> Select[*tuple[Any, ...]]:
     )
 
 
-def fruitless(user_id: int, since: datetime) -> Select[*tuple[Any, ...]]:
-    """Tasks that failed, or were cancelled by no person, since then; for what the person asked last in their topic."""
-    later = aliased(Message)
-    asked_again = exists().where(later.topic_id == Task.topic_id, later.user_id == user_id, later.id > Task.message_id)
-    by_hub = exists().where(
-        TaskEvent.task_id == Task.id,
-        TaskEvent.event == Task.status,
-        TaskEvent.actor == HUB,
-        TaskEvent.at >= Task.finished_at,
-    )
-    return tasks(user_id).where(
-        Task.status.in_((TaskStatus.FAILED, TaskStatus.CANCELLED)),
-        Task.finished_at >= since,
-        or_(Task.status == TaskStatus.FAILED, by_hub),
-        Message.user_id == user_id,
-        ~asked_again,
-    )
+# -- as pages ask for them -------------------------------------------------------------------------------------------
 
 
-def newest_topics(session: Session, user_id: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """The first of `topics`, for every page."""
-    return session.execute(_newest(), {"user_id": user_id, "most": limit}).all()
+def tasks_of(session: Session, user_id: int, status: str | None, limit: int, before: int | None = None) -> Rows:
+    """The first of `tasks` in one state, None: the open ones; `before`: of those before this id."""
+    return rows(session, *_tasks_of(user_id, status, limit, before))
 
 
-def open_tasks(session: Session, user_id: int) -> int:
-    """How many tasks are open in the topics the person may read (100 at most)."""
-    return session.scalar(_open(), {"user_id": user_id}) or 0
+@prepared
+def _tasks_of(user_id: int, status: str | None, limit: int, before: int | None) -> Select[*tuple[Any, ...]]:
+    found = tasks(user_id).where(Task.finished_at.is_(None) if status is None else Task.status == status).limit(limit)
+    return found if before is None else found.where(Task.id < before)
 
 
-# What every page asks is put together once: that takes longer than to ask it.
-READER: Any = bindparam("user_id", type_=BigInteger)
+def agents_for(session: Session, user_id: int, now: datetime, limit: int) -> Rows:
+    """Those of `agents` that the person may see."""
+    return rows(session, *_agents_for(user_id, now, limit))
 
 
-@functools.cache
-def _newest() -> Select[*tuple[Any, ...]]:
-    return topics(READER).limit(bindparam("most", type_=BigInteger))
+@prepared
+def _agents_for(user_id: int, now: datetime, limit: int) -> Select[*tuple[Any, ...]]:
+    return agents(now, Agent.visible_to(user_id)).limit(limit)
 
 
-@functools.cache
-def _open() -> Select[int]:
-    mine = select(Topic.id).where(Topic.creative_id.in_(Creative.readable_by(READER)))
-    some = select(Task.id).where(Task.finished_at.is_(None), Task.topic_id.in_(mine)).limit(MOST_COUNTED)
-    return select(func.count()).select_from(some.subquery())
+def newest_topics_in_full(session: Session, user_id: int, limit: int) -> Rows:
+    """The first of `topics_in_full`."""
+    return rows(session, *_in_full(user_id, limit))
+
+
+@prepared
+def _in_full(user_id: int, limit: int) -> Select[*tuple[Any, ...]]:
+    return topics_in_full(user_id).limit(limit)

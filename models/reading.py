@@ -14,7 +14,6 @@ from sqlalchemy import (
     Row,
     Select,
     and_,
-    bindparam,
     case,
     exists,
     func,
@@ -30,6 +29,7 @@ from models.agent import Agent, AgentKind
 from models.agent_subscription import AgentSubscription
 from models.gateway import Gateway
 from models.message import Message, Source
+from models.prepared import among, prepared, rows
 from models.task import Task, TaskMessage
 from models.task_status import TaskStatus
 from models.topic import Topic
@@ -143,21 +143,28 @@ def page_of_messages(
 ) -> list[Row[*tuple[Any, ...]]]:
     """A page of a topic, oldest first: the newest ones, those before an id, or those after one."""
     if after is not None:
-        later = said().where(later_in(Message, topic_id, after)).order_by(*oldest_first(Message))
-        return list(session.execute(later.limit(limit)))
-    bound = END if before is None else before
-    earlier = said().where(earlier_in(Message, topic_id, bound)).order_by(*newest_first(Message))
-    return list(session.execute(earlier.limit(limit)))[::-1]
+        return list(rows(session, *_later(topic_id, after, limit)))
+    return list(rows(session, *_earlier(topic_id, END if before is None else before, limit)))[::-1]
+
+
+@prepared
+def _later(topic_id: int, id: int, limit: int) -> Select[*tuple[Any, ...]]:
+    return said().where(later_in(Message, topic_id, id)).order_by(*oldest_first(Message)).limit(limit)
+
+
+@prepared
+def _earlier(topic_id: int, id: int, limit: int) -> Select[*tuple[Any, ...]]:
+    return said().where(earlier_in(Message, topic_id, id)).order_by(*newest_first(Message)).limit(limit)
 
 
 def messages_by_id(session: Session, ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
     """These messages by their id."""
-    return {row.id: row for row in session.execute(_said_by_id(), {"ids": list(ids)})}
+    return {row.id: row for row in rows(session, *_said_by_id(ids))}
 
 
-@functools.cache
-def _said_by_id() -> Select[*tuple[Any, ...]]:
-    return said().where(Message.id.in_(bindparam("ids", expanding=True)))
+@prepared
+def _said_by_id(ids: Sequence[int]) -> Select[*tuple[Any, ...]]:
+    return said().where(among(Message.id, ids))
 
 
 def standing() -> tuple[Any, ...]:
@@ -207,9 +214,34 @@ def work(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     )
 
 
+def work_on(session: Session, message_ids: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The `work` that carries these messages."""
+    return rows(session, *_work_on(message_ids))
+
+
+@prepared
+def _work_on(message_ids: Sequence[int]) -> Select[*tuple[Any, ...]]:
+    return work(among(TaskMessage.message_id, message_ids))
+
+
+def tasks_by_id(session: Session, ids: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
+    """These tasks as `work`."""
+    return rows(session, *_tasks_by_id(ids))
+
+
+@prepared
+def _tasks_by_id(ids: Sequence[int]) -> Select[*tuple[Any, ...]]:
+    return work(among(Task.id, ids))
+
+
 def dispatches(session: Session, task_ids: Sequence[int]) -> dict[int, Row[*tuple[Any, ...]]]:
     """What is sent to a plugin, by task id: the task, its message and the name of who wrote it."""
-    query = (
+    return {row.id: row for row in rows(session, *_dispatches(task_ids))}
+
+
+@prepared
+def _dispatches(task_ids: Sequence[int]) -> Select[*tuple[Any, ...]]:
+    return (
         select(
             Task.id,
             Task.agent_id,
@@ -231,13 +263,17 @@ def dispatches(session: Session, task_ids: Sequence[int]) -> dict[int, Row[*tupl
         .outerjoin(Message, Message.id == Task.message_id)
         .outerjoin(User, User.id == Message.user_id)
         .outerjoin(Agent, Agent.id == Message.agent_id)
-        .where(Task.id.in_(task_ids))
+        .where(among(Task.id, task_ids))
     )
-    return {row.id: row for row in session.execute(query)}
 
 
 def at_work(session: Session, topic_ids: Sequence[int]) -> Sequence[Row[*tuple[Any, ...]]]:
     """(id, topic_id, agent_id) of the delegated tasks of these topics whose session is live."""
+    return rows(session, *_at_work(topic_ids))
+
+
+@prepared
+def _at_work(topic_ids: Sequence[int]) -> Select[int, int, int]:
     row = and_(AgentSubscription.token == Task.sent_to, AgentSubscription.live(NOW))
     query = select(Task.id, Task.topic_id, Task.agent_id).join(AgentSubscription, row)
-    return session.execute(query.where(Task.status == TaskStatus.DELEGATED, Task.topic_id.in_(topic_ids))).all()
+    return query.where(Task.status == TaskStatus.DELEGATED, among(Task.topic_id, topic_ids))

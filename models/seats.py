@@ -1,6 +1,5 @@
 """Chats and seats as plain rows: what programs list and pages show. One statement each, however many there are."""
 
-import functools
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -112,20 +111,13 @@ def slots() -> Select[*tuple[Any, ...]]:
     )
 
 
-def taken(session: Session) -> tuple[int, int]:
-    """How many seats are taken, of how many that are in service or still held."""
-    row = session.execute(_taken()).one()
-    return row[0], row[1]
-
-
-@functools.cache
-def _taken() -> Select[int, int]:
-    # Every page asks it: put together once.
+def counted() -> Select[int, int]:
+    """How many seats are `taken`, of how many that are in service or still held (`seats`)."""
     held = exists().where(ChatSession.slot_id == ChatSlot.id)
     there = Gateway.id.in_(select(ChatSlot.gateway_id)), Gateway.removed_at.is_(None)
     mine = (ChatSlot.removed_at.is_(None), ChatSlot.gateway_id.in_(select(Gateway.id).where(*there)))
-    counted = func.count().filter(held), func.count().filter(or_(held, ChatSlot.in_service()))
-    return select(*counted).select_from(ChatSlot).where(*mine)
+    there_are = func.count().filter(or_(held, ChatSlot.in_service())).label("seats")
+    return select(func.count().filter(held).label("taken"), there_are).select_from(ChatSlot).where(*mine)
 
 
 class Next(NamedTuple):

@@ -2,11 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Index, String, delete, func, select, update
+from sqlalchemy import Index, Select, String, delete, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born, Id, Time
 from models.errors import RateLimited
+from models.prepared import prepared
 
 LIMIT = 10
 WINDOW = timedelta(minutes=5)
@@ -65,11 +66,17 @@ class SignInAttempt(Base):
     @classmethod
     def unseen(cls, session: Session, email: str) -> tuple[int, datetime | None, str | None]:
         """Failures the account's owner was not shown yet: how many, when last, from where."""
-        counted = select(func.count().over(), cls.at, cls.address).where(cls.email == email, cls.seen_at.is_(None))
-        last = session.execute(counted.order_by(cls.id.desc()).limit(1)).first()
+        last = session.execute(*_unseen(email)).first()
         return (0, None, None) if last is None else (last[0], last.at, last.address)
 
     @classmethod
     def forget_old(cls, session: Session, now: datetime) -> int:
         """Deletes what is older than thirty days; says how many."""
         return session.execute(delete(cls).where(cls.at < now - KEPT)).rowcount  # type: ignore[attr-defined]
+
+
+@prepared
+def _unseen(email: str) -> Select[int, datetime, str]:
+    mine = (SignInAttempt.email == email, SignInAttempt.seen_at.is_(None))
+    counted = select(func.count().over(), SignInAttempt.at, SignInAttempt.address).where(*mine)
+    return counted.order_by(SignInAttempt.id.desc()).limit(1)

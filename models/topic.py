@@ -5,8 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, func, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, ForeignKey, Index, Select, String, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.agent import Agent
@@ -18,8 +17,10 @@ from models.hears_runs import HearsRuns
 from models.listeners import Listeners, listeners
 from models.markup import render
 from models.message import Message, Source
+from models.prepared import prepared
 from models.task import Task, TaskMessage, TaskStatus
 from models.tells_people import TellsPeople
+from models.topic_read import TopicRead
 from models.user import User, check_name
 
 
@@ -79,17 +80,16 @@ class Topic(TellsPeople, HearsRuns, Base):
     @classmethod
     def seen_by(cls, session: Session, user: User, id: int) -> "Topic":
         """The topic, looked up through the person who asks. Raises NotFound."""
-        mine = cls.creative_id.in_(Creative.readable_by(user.id))
-        found = session.scalars(select(cls).where(cls.id == id, mine)).first()
+        found = session.execute(*_seen_by(user.id, id)).first()
         if found is None:
             raise NotFound("There is no such topic, or it is not shared with you.")
-        return found
+        topic, topic._kept = found
+        return topic
 
     @classmethod
     def locked(cls, session: Session, id: int) -> "Topic | None":
         """The topic under its row lock, the first in the order of locks."""
-        query = select(cls).where(cls.id == id).with_for_update(key_share=True)
-        return session.scalars(query.execution_options(populate_existing=True)).first()
+        return session.scalars(*_locked(id)).first()
 
     def creative(self, session: Session) -> Creative:
         """What it lives in."""
@@ -253,13 +253,7 @@ class Topic(TellsPeople, HearsRuns, Base):
 
     def mark_read(self, session: Session, user: User, message_id: int) -> bool:
         """The person has seen everything up to this message; never moves back. Says whether that was new."""
-        seen = insert(TopicRead).values(user_id=user.id, topic_id=self.id, message_id=message_id)
-        further = seen.on_conflict_do_update(
-            index_elements=["user_id", "topic_id"],
-            set_={"message_id": seen.excluded.message_id},
-            where=TopicRead.message_id < seen.excluded.message_id,
-        )
-        return session.execute(further.returning(TopicRead.message_id)).first() is not None
+        return TopicRead.further(session, user.id, self.id, message_id)
 
     def messages(self, session: Session, limit: int) -> list[Message]:
         """The newest messages, oldest first."""
@@ -267,14 +261,16 @@ class Topic(TellsPeople, HearsRuns, Base):
         return list(session.scalars(query))[::-1]
 
 
-class TopicRead(Base):
-    """How far a person has read a topic."""
+@prepared
+def _seen_by(user_id: int, id: int) -> Select[Topic, Creative]:
+    mine = Topic.creative_id.in_(Creative.readable_by(user_id))
+    return select(Topic, Creative).join(Creative, Creative.id == Topic.creative_id).where(Topic.id == id, mine)
 
-    __tablename__ = "topic_reads"
 
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
-    topic_id: Mapped[int] = mapped_column(ForeignKey("topics.id", ondelete="CASCADE"), primary_key=True)
-    message_id: Mapped[int] = mapped_column(BigInteger)
+@prepared
+def _locked(id: int) -> Select[Topic]:
+    query = select(Topic).where(Topic.id == id).with_for_update(key_share=True)
+    return query.execution_options(populate_existing=True)
 
 
 def _check_claim(task: Task, generation: str | None) -> None:

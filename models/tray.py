@@ -24,10 +24,10 @@ def waiting() -> Select[*tuple[TrayItem, str, int]]:
     return named.where(TrayItem.ended_at.is_(None))
 
 
-def count(session: Session) -> int:
+def counted() -> Select[int]:
     """How much lies in the tray (100 at most)."""
-    some = select(TrayItem.id).where(TrayItem.ended_at.is_(None)).limit(MOST_COUNTED).subquery()
-    return session.scalar(select(func.count()).select_from(some)) or 0
+    some = select(TrayItem.id).where(TrayItem.ended_at.is_(None)).limit(MOST_COUNTED)
+    return select(func.count()).select_from(some.subquery())
 
 
 def found(session: Session, id: int) -> Any:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.agent import Agent
 from models.gateway import Gateway
+from models.prepared import prepared, rows
 from models.running_answer import RunningAnswer
 from models.task import Task
 from models.task_status import TaskStatus
@@ -46,8 +47,13 @@ def answers() -> Select[*tuple[Any, ...]]:
 
 def in_topic(session: Session, topic_id: int) -> list[Row[*tuple[Any, ...]]]:
     """What is being answered in a topic, in the order it began; what is answered already is left out."""
+    return list(rows(session, *_in_topic(topic_id)))
+
+
+@prepared
+def _in_topic(topic_id: int) -> Select[*tuple[Any, ...]]:
     began = answers().where(RunningAnswer.topic_id == topic_id, Task.status.is_distinct_from(TaskStatus.DONE))
-    return list(session.execute(began.order_by(RunningAnswer.started_at, RunningAnswer.run_id)))
+    return began.order_by(RunningAnswer.started_at, RunningAnswer.run_id)
 
 
 def by_runs(session: Session, runs: Iterable[tuple[int, str]]) -> dict[tuple[int, str], Row[*tuple[Any, ...]]]:

@@ -63,7 +63,7 @@ FLOORS = (
         "mentions",
         "errors",
     },
-    {"database", "gateway_address", "sentences", "task_status"},
+    {"database", "gateway_address", "prepared", "sentences", "task_status"},
     {"has_steps", "put_aside", "takes_turns"},
     {
         "access_token",
@@ -95,6 +95,7 @@ FLOORS = (
         "sign_in_attempt",
         "takes_seat",
         "task",
+        "topic_read",
         "tray_item",
         "user",
     },
@@ -113,6 +114,7 @@ FLOORS = (
         "access",
         "answering",
         "asking",
+        "attendance",
         "chatting",
         "figures",
         "history",
@@ -137,6 +139,7 @@ FLOORS = (
         "search",
         "tracing",
     },
+    {"surroundings"},
 )
 
 

@@ -2,6 +2,7 @@
 
 import pathlib
 import re
+from collections.abc import MutableMapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -53,8 +54,18 @@ class Cookies(SecureCookieSessionInterface):
         return self._signs
 
 
+class Templates(flask.templating.Environment):
+    """What every template knows, in one dictionary: Jinja's chain of two is walked for every name of every import."""
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """These, as they are when a template is loaded, and its own."""
+        return {**self.globals, **(d or {})}
+
+
 class Switchyard(flask.Flask):
     """A view is a door: its whole work is repeated when two transactions stood in each other's way."""
+
+    jinja_environment = Templates
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -27,7 +27,8 @@ from models.errors import DatabaseAway
 from models.message import Message
 from models.passwords import hash_password
 from models.task import Task, TaskEvent
-from models.topic import Topic, TopicRead
+from models.topic import Topic
+from models.topic_read import TopicRead
 from models.user import User
 from webapp import demo_day, logs
 from webapp.config import Config, ConfigError

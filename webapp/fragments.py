@@ -35,23 +35,30 @@ ORIGINS = {
 def install(app: flask.Flask) -> None:
     """Hands templates our words for times and numbers, and fragments the templates."""
     words.install(app.jinja_env, now=utcnow, zone=reader_zone)
-    _Templates.environment = app.jinja_env
+    _Templates.environment, _Templates.time = app.jinja_env, None
 
 
 class _Templates:
     """The templates of this process; fragments are rendered outside of any request."""
 
     environment: Any = None
+    time: Any = None  # the macro
 
 
 def reader_zone() -> tzinfo:
     """The zone of who reads the page; UTC for what all readers share, which the browser puts right."""
-    if flask.has_request_context() and current_user.is_authenticated:
-        try:
-            return ZoneInfo(current_user.user.zone)
-        except (KeyError, ValueError, OSError):
-            return UTC
-    return UTC
+    if not flask.has_request_context():
+        return UTC
+    if "reader_zone" not in flask.g:
+        flask.g.reader_zone = _chosen_zone()
+    return flask.g.reader_zone
+
+
+def _chosen_zone() -> tzinfo:
+    try:
+        return ZoneInfo(current_user.user.zone) if current_user.is_authenticated else UTC
+    except (KeyError, ValueError, OSError):
+        return UTC
 
 
 # -- what was said -------------------------------------------------------------------------------------------------
@@ -181,7 +188,9 @@ def _paused(row: Any, may_act: bool) -> SimpleNamespace:
 
 def moment(at: datetime, mode: str) -> Markup:
     """A time that the browser keeps true, to stand within a sentence (modes: components/time.html)."""
-    return _Templates.environment.get_template("components/time.html").module.time(at, mode)
+    if _Templates.time is None:
+        _Templates.time = _Templates.environment.get_template("components/time.html").module.time
+    return _Templates.time(at, mode)
 
 
 def _cancel(row: Any) -> list[dict[str, str]]:

@@ -116,7 +116,7 @@ def _who(ask: Ask[NewShare]) -> tuple[int | None, int | None]:
     if sum(value is not None for value in (given.user_id, given.email, given.agent_id)) != 1:
         raise Invalid(user_id="Say who gets the right: give one of user_id, email and agent_id.")
     if given.agent_id is not None:
-        if session.scalars(Agent.visible_to(ask.user).where(Agent.id == given.agent_id)).first() is None:
+        if session.scalars(Agent.visible_to(ask.user.id).where(Agent.id == given.agent_id)).first() is None:
             raise Invalid(agent_id=f"agent_id: there is no agent {given.agent_id} that you may see.")
         return None, given.agent_id
     if given.email is not None:

@@ -13,10 +13,8 @@ from sqlalchemy.orm import Session
 from models import inbox, under_way
 from models.broadcast import Broadcast
 from models.database import reading
-from models.message import Message
 from models.permission_request import Kind, PermissionRequest
-from models.reading import dispatches, messages_by_id, said, work
-from models.task import Task, TaskMessage
+from models.reading import dispatches, messages_by_id, tasks_by_id, work_on
 from webapp import running
 
 
@@ -89,9 +87,9 @@ def read_tasks(nudges: Sequence[Broadcast]) -> list[Any]:
     ids = [nudge.ids["task"] for nudge in nudges]
     with reading() as session:
         carried = _carried(session, ids)
-        messages = set().union(*carried.values()) if carried else set()
-        words = {row.id: row for row in session.execute(said().where(Message.id.in_(messages)))}
-        rows = list(session.execute(work(TaskMessage.message_id.in_(messages))))
+        messages = list(set().union(*carried.values()))
+        words = messages_by_id(session, messages)
+        rows = work_on(session, messages)
     found = []
     for id in ids:
         mine = carried.get(id, set())
@@ -102,7 +100,7 @@ def read_tasks(nudges: Sequence[Broadcast]) -> list[Any]:
 
 def _carried(session: Session, task_ids: Sequence[int]) -> dict[int, set[int]]:
     carried: dict[int, set[int]] = {}
-    for row in session.execute(work(Task.id.in_(task_ids))):
+    for row in tasks_by_id(session, task_ids):
         carried.setdefault(row.id, set()).add(row.carried_id)
     return carried
 

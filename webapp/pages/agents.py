@@ -38,7 +38,7 @@ def index() -> flask.Response:
     user, show = person(), flask.request.args.get("show", "")
     with transaction() as session:
         now = database_time(session)
-        rows = session.execute(overview.agents(now, Agent.visible_to(user)).limit(MOST)).all()
+        rows = session.execute(overview.agents(now, Agent.visible_to(user.id)).limit(MOST)).all()
         sessions = listing.sessions(session, [row.id for row in rows], now)
     kinds = {
         "": ("All", list(rows)),

@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from models import falls, inbox, overview, under_way
+from models import attendance, falls, inbox, under_way
 from models.agent import Agent
 from models.creative import Level
 from models.listeners import Listeners
 from models.mentions import mentioned
 from models.message import Source
-from models.reading import page_of_messages, work
-from models.task import TaskMessage
+from models.reading import page_of_messages, work_on
 from models.topic import Topic
 from models.user import User
 from webapp import asked, avatars, fragments, running, tools, words
@@ -23,7 +22,6 @@ from webapp.answers import Shown, as_it_stands
 from webapp.pages import chat_words, presence, shell
 
 PAGE = 50
-MOST_NAMED = 50
 
 
 class Window(NamedTuple):
@@ -139,7 +137,7 @@ def items(
     done = tools_of(session, rows)
     prompts = [row.id for row in rows if row.source == Source.PROMPT]
     requests = inbox.by_message(session, user, prompts) if prompts else {}
-    on_them = session.execute(work(TaskMessage.message_id.in_([row.id for row in rows]))).all() if rows else []
+    on_them = work_on(session, [row.id for row in rows]) if rows else []
     below = fragments.by_message(on_them, may_act)
     zone = fragments.reader_zone()
     found: list[dict[str, Any]] = []
@@ -189,7 +187,7 @@ def card(row: Any) -> dict[str, Any]:
 
 def agents_in(session: Session, topic: Topic, now: datetime) -> list[Any]:
     """The agents that may work in a topic (rows of `models.overview.agents`)."""
-    return list(session.execute(overview.agents(now, Agent.usable_in(topic.creative_id)).limit(MOST_NAMED)))
+    return list(attendance.agents(session, topic.creative_id, now))
 
 
 def aside(session: Session, user: User, topic: Topic, here: list[Any], now: datetime) -> dict[str, Any]:
@@ -222,7 +220,7 @@ def people(session: Session, user: User, topic: Topic, here: list[Any]) -> list[
             "lamp": None,
             "words": "you" if row.id == user.id else "may read" if row.level == Level.READ else "",
         }
-        for row in session.execute(overview.readers(topic.creative_id).limit(MOST_NAMED))
+        for row in attendance.readers(session, topic.creative_id)
     ]
     return found + [
         {
@@ -238,7 +236,7 @@ def people(session: Session, user: User, topic: Topic, here: list[Any]) -> list[
 def work_counts(session: Session, topic: Topic, now: datetime) -> list[tuple[str, int]]:
     """What is going on here, and what was answered today."""
     today = now.astimezone(fragments.reader_zone()).replace(hour=0, minute=0, second=0, microsecond=0)
-    counts = overview.work_in(session, topic.id, today.astimezone(UTC))
+    counts = attendance.work(session, topic.id, today.astimezone(UTC))
     return [("Working", counts.working), ("Waiting", counts.waiting), ("Answered today", counts.answered)]
 
 

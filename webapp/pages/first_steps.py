@@ -107,7 +107,7 @@ def gateway(session: Session, user: User) -> Step:
 def agent(session: Session, user: User) -> Step:
     """Tested by its being there."""
     now = database_time(session)
-    rows = session.execute(overview.agents(now, Agent.visible_to(user)).limit(MOST)).all()
+    rows = session.execute(overview.agents(now, Agent.visible_to(user.id)).limit(MOST)).all()
     if not rows:
         text = "It introduces itself as soon as its plugin runs. The command comes with a fresh token."
         button = {"href": "/plugins", "label": "Install a plugin"}

@@ -8,10 +8,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models import lately, overview
-from models.agent import Agent
 from models.base import database_time
 from models.creative import Creative
-from models.database import transaction
+from models.database import reading
 from models.hub_figures import HubFigures
 from models.task import Task, TaskStatus
 from models.topic import Topic
@@ -37,13 +36,13 @@ def show() -> flask.Response:
     user = person()
     operator = user.is_at_least(Role.OPERATOR)
     approvals = shell.approvals(user)
-    with transaction() as session:
+    with reading() as session:
         now = database_time(session)
         gateways = now_needs.seen_to_by(session, user)
         needs = now_needs.found(session, user, approvals, gateways, now)
-        open_ = session.execute(overview.tasks(user.id).where(Task.finished_at.is_(None)).limit(MOST)).all()
-        topics = session.execute(overview.topics_in_full(user.id).limit(MOST)).all()
-        agents = session.execute(overview.agents(now, Agent.visible_to(user)).limit(MOST_AGENTS)).all()
+        open_ = overview.tasks_of(session, user.id, None, MOST)
+        topics = overview.newest_topics_in_full(session, user.id, MOST)
+        agents = overview.agents_for(session, user.id, now, MOST_AGENTS)
         last_hour = now_lately.shown(session, user, now)
         figures = HubFigures.between(session, now - DAY, now) if operator else {}
         today = day(session, user, now)

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 
-from models import gateway_reading, inbox, needs, overview
+from models import gateway_reading, inbox, needs
 from models.gateway_states import Problem
 from models.permission_request import Kind
 from models.task import TaskStatus
@@ -40,7 +40,7 @@ def found(session: Session, user: User, approvals: int, gateways: Sequence[Any],
     """All of it; `approvals` is how many wait, `gateways` the rows this person may see to."""
     waiting = session.execute(inbox.waiting(user).limit(MOST)).all() if approvals else []
     still = session.execute(needs.standing_still(user.id).limit(MOST)).all()
-    failed = session.execute(overview.fruitless(user.id, now - RECENT).limit(MOST)).all()
+    failed = session.execute(needs.fruitless(user.id, now - RECENT).limit(MOST)).all()
     unheard = session.execute(needs.unrouted(user.id, now - RECENT).limit(MOST)).all()
     rows = [
         *(approval(row, first=number == 0) for number, row in enumerate(waiting)),

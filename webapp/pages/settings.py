@@ -18,6 +18,7 @@ from models.sign_in_attempt import SignInAttempt
 from models.user import DEVICE_ZONE, LOCALES, THEMES, User
 from webapp import auth, words
 from webapp.acting import acted
+from webapp.pages import shell
 from webapp.pages.forms import Form, answer, go_to
 from webapp.pages.sign_in import judge, let_in, tries_left
 
@@ -153,6 +154,8 @@ def zones() -> list[tuple[str, str]]:
 
 
 def _failures(user: User) -> list[dict[str, Any]]:
+    if not shell.seen(user).counts.failures:
+        return []
     with reading() as session:
         count, at, address = SignInAttempt.unseen(session, user.email)
     if at is None:

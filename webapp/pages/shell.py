@@ -10,7 +10,7 @@ import flask
 from flask_login import current_user
 from werkzeug.local import LocalProxy
 
-from models import gateway_reading, inbox, overview, seats, tray
+from models import overview, surroundings
 from models.database import reading
 from models.user import Role, User
 from webapp import avatars, gateway_words
@@ -35,7 +35,7 @@ def around() -> dict[str, Any]:
         "bottom": LocalProxy(lambda: _once("bottom", lambda: shortcuts(user))),
         "approvals": LocalProxy(lambda: approvals(user)),
         "gateway": LocalProxy(lambda: _once("gateway", lambda: worst_gateway(user))),
-        "seats": LocalProxy(lambda: _once("seats", seats_taken)),
+        "seats": LocalProxy(lambda: _once("seats", lambda: seats_taken(user))),
         "me": me(user),
         "search": {"action": "/search"},
         "theme": user.theme,
@@ -58,6 +58,16 @@ def streams(user: User, *more: str) -> list[str]:
     return [user.stream, *more]
 
 
+def seen(user: User) -> surroundings.Surroundings:
+    """What the person sees around the page; looked up when it is first asked for, once a request."""
+
+    def look() -> surroundings.Surroundings:
+        with reading() as session:
+            return surroundings.seen_by(session, user, TOPICS)
+
+    return _once("seen", look)
+
+
 def me(user: User) -> Item:
     """The person, for the header."""
     href = "/settings" if _exists("/settings") else None
@@ -66,19 +76,16 @@ def me(user: User) -> Item:
 
 def groups(user: User) -> list[Item]:
     """The navigation: only what exists and this person may open."""
-    with reading() as session:
-        topics = overview.newest_topics(session, user.id, TOPICS)
-        tasks = overview.open_tasks(session, user.id)
-        left_over = tray.count(session) if user.is_at_least(Role.OPERATOR) else 0
-    listed = [topic(row) for row in topics] + [_item("/topics", "All topics", "ellipsis", exact=True)]
+    found = seen(user)
+    listed = [topic(row) for row in found.topics] + [_item("/topics", "All topics", "ellipsis", exact=True)]
     if user.is_at_least(Role.MEMBER):
         listed.append(_item("/topics/new", "New topic", "plus"))
     operator, admin = user.is_at_least(Role.OPERATOR), user.is_at_least(Role.ADMIN)
     first = [
         _item("/", "Now", "house", id="now"),
         _item("/approvals", "Approvals", "stamp", id="approvals", **_yours(user)),
-        _item("/tasks", "Tasks", "list-checks", count=tally(tasks), id="tasks"),
-        _item("/tray", "Tray", "inbox", id="tray", may=operator, count=tally(left_over)),
+        _item("/tasks", "Tasks", "list-checks", count=tally(found.counts.tasks), id="tasks"),
+        _item("/tray", "Tray", "inbox", id="tray", may=operator, count=tally(found.counts.left_over)),
     ]
     running = [
         _item("/agents", "Agents", "bot"),
@@ -100,16 +107,16 @@ def groups(user: User) -> list[Item]:
         _item("/settings", "Settings", "settings-2"),
         _item("/playground", "Playground", "flask-conical", may=operator),
     ]
-    found: list[Item] = [
+    every: list[Item] = [
         {"heading": None, "items": first},
         {"heading": "Topics", "items": listed},
         {"heading": "Running", "items": running},
         {"heading": "Looking back", "items": looking_back},
         {"heading": "This hub", "items": hub},
     ]
-    for group in found:
+    for group in every:
         group["items"] = [item for item in group["items"] if item["there"]]
-    return [group for group in found if group["items"]]
+    return [group for group in every if group["items"]]
 
 
 def shortcuts(user: User) -> list[Item]:
@@ -119,32 +126,24 @@ def shortcuts(user: User) -> list[Item]:
 
 
 def approvals(user: User) -> int:
-    """How many approvals wait for this person; asked once a request."""
-
-    def count() -> int:
-        with reading() as session:
-            return inbox.count(session, user)
-
-    return _once("approvals", count)
+    """How many approvals wait for this person."""
+    return seen(user).counts.approvals
 
 
 def worst_gateway(user: User) -> Item | None:
     """The worst gateway as a lamp and words: of all for operators, for others of those their agents live on."""
-    sees_all = user.is_at_least(Role.OPERATOR)
-    with reading() as session:
-        rows = gateway_reading.worst(session, None if sees_all else user.id)
-    found = gateway_words.worst(rows)
+    found = gateway_words.worst(seen(user).gateways)
     if found is None:
         return None
+    sees_all = user.is_at_least(Role.OPERATOR)
     place = "/agents" if not sees_all else "/gateways" if found.id is None else f"/gateways/{found.id}"
     return {**found._asdict(), "href": place}
 
 
-def seats_taken() -> Item | None:
+def seats_taken(user: User) -> Item | None:
     """How many seats are taken, None when there are none at all."""
-    with reading() as session:
-        taken, total = seats.taken(session)
-    return {"taken": taken, "total": total} if total else None
+    counts = seen(user).counts
+    return {"taken": counts.taken, "total": counts.seats} if counts.seats else None
 
 
 def _yours(user: User) -> Item:

@@ -9,7 +9,7 @@ import flask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import overview, reading
+from models import database, overview, reading
 from models.agent import Agent
 from models.base import database_time
 from models.creative import Level
@@ -46,16 +46,15 @@ def index() -> flask.Response:
     user, status = person(), flask.request.args.get("status", "")
     status = status if status in list(TaskStatus) else ""
     before = flask.request.args.get("before", "")
-    query = overview.tasks(user.id).where(Task.status == status if status else Task.finished_at.is_(None))
-    if before.isdecimal() and len(before) < 16:
-        query = query.where(Task.id < int(before))
-    with transaction() as session:
-        rows = session.execute(query.limit(PAGE + 1)).all()
+    last = int(before) if before.isdecimal() and len(before) < 16 else None
+    with database.reading() as session:
+        rows = overview.tasks_of(session, user.id, status or None, PAGE + 1, last)
     kept = f"status={status}&" if status else ""
+    tasks = [work.shown(row) for row in rows[:PAGE]]
     return answer(
         "tasks/tasks.html",
-        lead=lead(rows[:PAGE], len(rows) > PAGE) if not status else None,
-        tasks=[work.shown(row) for row in rows[:PAGE]],
+        lead=lead(tasks, len(rows) > PAGE) if not status else None,
+        tasks=tasks,
         tabs=[tab(name, label, status) for name, label in TABS],
         next=f"/tasks?{kept}before={rows[PAGE - 1].id}" if len(rows) > PAGE else None,
         only=status,
@@ -69,16 +68,16 @@ def tab(name: str, label: str, status: str) -> dict[str, Any]:
     return {"href": f"/tasks?status={name}" if name else "/tasks", "label": label, "current": name == status}
 
 
-def lead(rows: Any, more: bool) -> str:
+def lead(tasks: list[dict[str, Any]], more: bool) -> str:
     """How many are worked on, and how many wait."""
     if more:
         return f"More than {PAGE} are open."
-    if not rows:
+    if not tasks:
         return "None is open."
-    waiting = sum(1 for row in rows if work.lamp(row)["state"] == "waiting")
+    waiting = sum(1 for task in tasks if task["lamp"]["state"] == "waiting")
     if waiting == 0:
-        return words.plural(len(rows), "One is open, and worked on.", "{Word} are open, and worked on.")
-    first = words.plural(len(rows), "One is open.", "{Word} are open.")
+        return words.plural(len(tasks), "One is open, and worked on.", "{Word} are open, and worked on.")
+    first = words.plural(len(tasks), "One is open.", "{Word} are open.")
     return f"{first} {words.plural(waiting, 'One waits.', '{Word} wait.')}"
 
 

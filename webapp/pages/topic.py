@@ -13,8 +13,7 @@ from models.chat_session import ChatSession
 from models.creative import Level
 from models.database import transaction
 from models.errors import DatabaseAway, Invalid
-from models.reading import messages_by_id, page_of_messages, work
-from models.task import TaskMessage
+from models.reading import messages_by_id, page_of_messages, work_on
 from models.topic import Topic
 from models.user import User
 from webapp import fragments
@@ -76,7 +75,7 @@ def say(id: int, form: Form) -> flask.Response:
             assert topic is not None
             message = topic.post(session, user, form["text"], database_time(session), once(form)).message
             row = messages_by_id(session, [message.id])[message.id]
-            on_it = list(session.execute(work(TaskMessage.message_id == message.id)))
+            on_it = list(work_on(session, [message.id]))
     except Invalid as refusal:
         return refused(id, form.refused(refusal))
     if STREAM in flask.request.headers.get("Accept", ""):

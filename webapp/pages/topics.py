@@ -132,7 +132,7 @@ def new_form(form: Form, status: int = 200) -> flask.Response:
     with transaction() as session:
         places = [(INBOX, "Your inbox, for you alone")]
         places += [(str(row.id), row.name) for row in session.execute(overview.writable_creatives(user.id))]
-        agents = session.scalars(Agent.visible_to(user).order_by(Agent.handle)).all()
+        agents = session.scalars(Agent.visible_to(user.id).order_by(Agent.handle)).all()
     return answer("topics/new.html", status, form=form, places=places, agents=choices(agents))
 
 

@@ -15,10 +15,11 @@ def lamp(row: Any) -> dict[str, Any]:
     in_steps = row.suspended_for == SuspendedFor.STEPS
     if row.status in RUNNING and row.dropped_at is not None:
         return {"state": "waiting", "word": moment(grace_end(row.dropped_at), "left")}
+    if row.status == TaskStatus.DELEGATED:
+        return {"state": "working", "word": moment(row.sent_at or row.created_at, "span")}
     return {
         TaskStatus.QUEUED: {"state": "waiting", "word": "Queued"},
         TaskStatus.CLAIMED: {"state": "working", "word": "Being sent"},
-        TaskStatus.DELEGATED: {"state": "working", "word": moment(row.sent_at or row.created_at, "span")},
         TaskStatus.SUSPENDED: {"state": "waiting", "word": "In steps" if in_steps else "Paused"},
         TaskStatus.DONE: {"state": "done", "word": "Done"},
         TaskStatus.FAILED: {"state": "trouble", "word": "Failed"},
