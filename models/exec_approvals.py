@@ -17,6 +17,7 @@ from models.gateway_request import GatewayRequest, Verb
 from models.markup import inert
 from models.message import Message, Source
 from models.permission_request import ApprovalStatus, Behavior, Kind, PermissionRequest, Prompt
+from models.processed_run import ProcessedRun
 from models.task import Task
 from models.topic import Topic
 
@@ -26,6 +27,7 @@ DECISIONS = {"allow-once": Behavior.ALLOW, "allow-always": Behavior.ALLOW_ALWAYS
 TELL_WITHIN = timedelta(minutes=10)
 FOLLOW_UP = timedelta(minutes=5)
 ELSEWHERE = "Decided at the gateway, by {by}."
+STOPPED = "Its task was stopped: the command does not run."
 LONGEST = 4_000
 LONGEST_ID = 255
 
@@ -106,6 +108,23 @@ def decided_elsewhere(session: Session, gateway_ids: Collection[int], id: str, b
         return False
     request.end(session, ApprovalStatus.ELSEWHERE, ELSEWHERE.format(by=(by or "somebody else")[:120]))
     return True
+
+
+def left_by(session: Session, task_id: int) -> list[tuple[int, str]]:
+    """What commands of this task still wait for a person: our id and the gateway's own, oldest first."""
+    mine = (PermissionRequest.task_id == task_id, PermissionRequest.kind == Kind.EXEC)
+    query = select(PermissionRequest).where(*mine, PermissionRequest.status == ApprovalStatus.PENDING)
+    return [(request.id, _whole(request)) for request in session.scalars(query.order_by(PermissionRequest.id))]
+
+
+def stopped(session: Session, id: int, follow_up: str | None) -> None:
+    """Its task was stopped. The run `follow_up`, in which a gateway tells what became of it, is not listened to."""
+    request = session.get(PermissionRequest, id, with_for_update=True)
+    if request is None or not request.is_open:
+        return
+    if follow_up is not None and request.gateway_id is not None:
+        ProcessedRun.claim(session, request.gateway_id, follow_up, "superseded")
+    request.end(session, ApprovalStatus.ELSEWHERE, STOPPED)
 
 
 def still_open(session: Session, gateway_ids: Collection[int]) -> list[str]:

@@ -119,6 +119,26 @@ def test_what_is_decided_at_the_gateway_is_over_here(joined: list[Harbor], hub: 
     harbor.wait(task, "done")
 
 
+@pytest.mark.parametrize("protocol", [3, 4])
+def test_a_stop_ends_the_command_that_waits_and_nothing_more_is_heard_of_it(
+    joined: list[Harbor], hub: RunningHub, alice: Alice, protocol: int
+) -> None:
+    harbor = join(joined, hub, alice, f"Stops {protocol}", protocol=protocol)
+    harbor.wait_running()
+    topic = harbor.topic()
+    task = harbor.ask(topic, '[[tool exec {"command":"uname -p"}]]')
+    asked = until(lambda: harbor.call("GET", "/approvals?status=pending")["items"], "the approval")[0]
+    harbor.call("POST", f"/tasks/{task}/cancel")
+    until(lambda: harbor.call("GET", f"/approvals/{asked['id']}")["status"] == "elsewhere", "its end", 20)
+    if protocol == 3:  # it tells of a denied command in a run of its own
+        follow_up = f"exec-approval-followup:{asked['request_id']}"
+        told = until(lambda: harbor.gateway.ledger.find(follow_up), "the gateway to tell of it")
+        until(lambda: told.state == "final", "it to have told")
+    harbor.wait(harbor.ask(topic, "and now?"), "done")
+    assert [text for text in harbor.texts(topic) if "did not run" in text] == []
+    assert harbor.texts(topic)[-1] == "You said: and now?"
+
+
 def test_a_gateway_that_is_not_kept_connects_for_work_and_leaves_again(
     joined: list[Harbor], hub: RunningHub, alice: Alice
 ) -> None:

@@ -28,6 +28,12 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def afloat(lab: Lab) -> None:
+    """Each test finds the gateway running, whatever the one before did to it."""
+    lab.ensure()
+
+
 @pytest.fixture(scope="module")
 def own_database(database_url: str) -> str:
     """A database whose hub is no other's: clones of the template would share their sessions at one gateway."""

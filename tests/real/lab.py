@@ -145,6 +145,11 @@ class Lab:
         self.launch()
         until(self.is_ready, "the real gateway to be ready", READY_SECONDS)
 
+    def ensure(self) -> None:
+        """Starts it where it does not run."""
+        if self._process is None or self._process.poll() is not None:
+            self.start()
+
     def terminate(self) -> None:
         """Asks it to stop, and does not wait: it finishes what runs first."""
         assert self._process is not None

@@ -15,6 +15,7 @@ from models.errors import DatabaseAway, Refusal
 from models.gateway import Gateway
 from models.gateway_request import GatewayRequest, Verb
 from models.task import Task
+from webapp.gateways.approvals import FOLLOW_UP
 from webapp.gateways.connection import GatewayConnection
 from webapp.gateways.credentials import Credentials
 from webapp.gateways.identity import credentials_of
@@ -149,7 +150,23 @@ class Asking:
         stopped = payload.get("runIds") if isinstance(payload, dict) else None
         if not stopped and line is not None:
             self._abort_what_goes_on(line, key, given.get("task_id"))
+        self._deny_what_waits(connection, given.get("task_id"))
         return {"stopped": stopped or []}
+
+    def _deny_what_waits(self, connection: GatewayConnection, task_id: Any) -> None:
+        """Commands of a stopped task do not run. Before protocol 4 they outlive their run, and tell of their end later."""
+        if task_id is None:
+            return
+        with reading() as session:
+            waiting = exec_approvals.left_by(session, int(task_id))
+        for id, theirs in waiting:
+            try:
+                connection.request("exec.approval.resolve", {"id": theirs, "decision": "deny"})
+            except MethodRefused as refused:
+                log.info("approval_over", approval=id, code=refused.code)  # it ended with its run
+            old = connection.hello is not None and connection.hello.protocol < 4
+            with transaction() as session:
+                exec_approvals.stopped(session, id, f"{FOLLOW_UP}{theirs}"[:200] if old else None)
 
     def _abort_what_goes_on(self, line: Line, key: str, task_id: Any) -> None:
         """The run goes on under another id: whatever is said in its session now, if nothing else of ours is there."""

@@ -45,6 +45,8 @@ class Crew:
         self._requests: dict[int, gevent.Greenlet] = {}
         # Gateways whose histories were not read to the end since the last connect.
         self._behind: set[int] = set()
+        # Gateways where it is being looked for what they have of our work: nothing new is sent there before.
+        self._unsettled: set[int] = set()
         line.nudge = self._work_all
 
     def start(self) -> None:
@@ -67,6 +69,7 @@ class Crew:
         """A connection is there: what was said and asked meanwhile is caught up with, then work goes out."""
         self.couriers[gateway_id] = Courier(self.line, gateway_id, name, self.speaking, self.inbox)
         self._behind.add(gateway_id)
+        self._unsettled.add(gateway_id)
         self._once(f"greets {gateway_id}", lambda: self._settle_in(gateway_id))
 
     def left(self, gateway_id: int) -> None:
@@ -79,11 +82,10 @@ class Crew:
 
     def work(self, gateway_id: int) -> None:
         """Work may go out, and requests may wait. Without a connection only a test is answered: it makes its own."""
-        courier = self.couriers.get(gateway_id)
-        if courier is not None and f"greets {gateway_id}" not in self._busy:
-            if gateway_id in self._behind:
+        if gateway_id in self.couriers:
+            if gateway_id in self._behind and f"greets {gateway_id}" not in self._busy:
                 self._once(f"greets {gateway_id}", lambda: self._settle_in(gateway_id))
-            self._once(f"courier {gateway_id}", courier.run)
+            self._send(gateway_id)
         self._once(f"requests {gateway_id}", lambda: self.answer_requests(gateway_id))
 
     def missed(self) -> None:
@@ -130,16 +132,27 @@ class Crew:
 
     def _look_again(self, gateway_id: int) -> None:
         self._behind.discard(gateway_id)  # before it is read: what is missed meanwhile makes it behind once more
+        self._unsettled.add(gateway_id)
         try:
             self.approvals.list_all()
             courier = self.couriers.get(gateway_id)
             if courier is not None:
                 courier.after_connect()
-                courier.run()
+            # Reading histories takes a gateway seconds: what was asked meanwhile does not wait for that.
+            self._unsettled.discard(gateway_id)
+            self._send(gateway_id)
             catch_up(self.line, self.speaking, self.storing)
         except Exception:
             self._behind.add(gateway_id)
             raise
+        finally:
+            self._unsettled.discard(gateway_id)
+
+    def _send(self, gateway_id: int) -> None:
+        """What waits goes out, unless it is still looked for what the gateway has: then right after that."""
+        courier = self.couriers.get(gateway_id)
+        if courier is not None and gateway_id not in self._unsettled:
+            self._once(f"courier {gateway_id}", courier.run)
 
     def _work_all(self) -> None:
         for gateway_id in list(self.couriers):
