@@ -79,10 +79,14 @@ def test_a_stop_while_a_command_waits_ends_both(haven: Haven) -> None:
     topic = haven.topic()
     task = haven.ask(topic, command("uname -r"))
     approval = approval_of(haven, topic)
-    haven.call("POST", f"/tasks/{task}/cancel")
+    status, answer = haven.hub.request("POST", f"/api/v1/tasks/{task}/cancel", None, haven.token)
+    if status == 409:  # a run of the older generation does not wait for its command, and may be over
+        assert haven.gateway.protocol == 3, answer
+        haven.call("POST", f"/approvals/{approval['id']}/decision", {"behavior": "deny"})
     until(lambda: haven.call("GET", f"/approvals/{approval['id']}")["status"] != "pending", "its end", 30)
     haven.wait(haven.ask(topic, "and now?"), "done")
-    assert haven.answers(topic)[-1] == "You said: and now?"
+    # One of the older generation tells its model of the denial by itself, and may put our question into that turn.
+    assert haven.answers(topic)[-1].endswith("and now?")
 
 
 def test_a_hub_that_is_killed_in_the_middle_of_a_stream_tells_the_answer_once(haven: Haven) -> None:
