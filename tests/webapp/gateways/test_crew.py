@@ -1,4 +1,4 @@
-"""What a crew does about what comes while it is busy: frames that were left out, work for a gateway it catches up with."""
+"""What a crew does about what comes while it is busy: frames that were left out, work for a gateway it reads again."""
 
 from typing import Any
 
