@@ -154,7 +154,7 @@ class Asking:
         return {"stopped": stopped or []}
 
     def _deny_what_waits(self, connection: GatewayConnection, task_id: Any) -> None:
-        """Commands of a stopped task do not run; before protocol 4 they outlive their run and tell of their end later."""
+        """Commands of a stopped task do not run; before protocol 4 they outlive their run, and tell of it later."""
         if task_id is None:
             return
         with reading() as session:
