@@ -54,6 +54,12 @@ def decide(
     return request
 
 
+def matter(request: PermissionRequest) -> str:
+    """What was decided, within a sentence: "a command of scout"."""
+    what = {Kind.EXEC: "a command", Kind.QUESTION: "a question"}.get(Kind(request.kind), "a request")
+    return f"{what} of {request.agent.handle}"
+
+
 def go_on_later(session: Session, id: int, topic_id: int, words: Words, now: datetime) -> Task | None:
     """Looks again at a question that could not go on when it was decided; for an agent that came back."""
     topic = Topic.locked(session, topic_id)

@@ -135,11 +135,12 @@ class Gateway(Base):
         """Walks the state machine (`models.gateway_states`), writes a line in the timeline, tells who looks.
 
         `words` is a whole sentence with the cause; `line` stands in the timeline instead where the cause does already.
-        `retry_in` overrides the usual wait before the next try; a state
-        that waits for a person has no next try.
+        `retry_in` overrides the usual wait before the next try; a state that waits for a person has no next try.
+        A try that fails as the one before it did is counted in `attempts` and is no line.
         """
         self.attempts = self._attempts_after(happening, now)
         before = self.state
+        told = happening is Happening.FAILED and line is None and (words, problem) == (self.reason, self.problem_code)
         self.state = gateway_states.after(GatewayState(self.state), happening, self.attempts)
         if self.state != before:
             self.state_since = now
@@ -150,7 +151,8 @@ class Gateway(Base):
         waits = self.state in (GatewayState.RECONNECTING, GatewayState.ERROR) and happening is not Happening.REFUSED
         delay = retry_in if retry_in is not None else gateway_states.retry_delay(self.attempts, chance)
         self.next_attempt_at = now + delay if (waits or retry_in is not None) else None
-        self.note(session, str(happening), line or words, detail=detail, actor=actor)
+        if not told or self.state != before:
+            self.note(session, str(happening), line or words, detail=detail, actor=actor)
         self.changed(session)
         return GatewayState(self.state)
 

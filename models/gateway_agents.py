@@ -43,7 +43,9 @@ def add(
         raise NameTaken(name=f"{owner.name} has an agent named {name.strip()[:120]}. Choose another name.")
     agent: Agent = Agent.new_gateway_agent(session, owner, name, gateway, gateway_agent_id.strip(), token)
     who = NOBODY if by is None else by.name
-    words = f"{who} put {owner.name}’s agent {agent.handle} behind it, as {agent.gateway_agent_id}."
+    whose = "the agent" if by is not None and by.id == owner.id else f"{owner.name}’s agent"
+    its_name = "" if agent.gateway_agent_id == agent.handle else f", as {agent.gateway_agent_id}"
+    words = f"{who} put {whose} {agent.handle} behind it{its_name}."
     gateway.note(session, "agent", words, actor=who, user_id=None if by is None else by.id, agents=[agent.id])
     gateway.changed(session)
     return agent

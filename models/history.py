@@ -1,12 +1,16 @@
 """The log of activity as a person may read it: admins and operators all of it, others what they or their agents did."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import Session
 
 from models.activity import Activity
 from models.agent import Agent
+from models.creative import Creative
+from models.topic import Topic
 from models.user import Role, User
 
 
@@ -17,6 +21,12 @@ def activity(user: User) -> Select[*tuple[Any, ...]]:
         return shown
     own = select(Agent.id).where(Agent.owner_id == user.id)
     return shown.where(or_(Activity.user_id == user.id, Activity.agent_id.in_(own)))
+
+
+def topic_names(session: Session, user: User, ids: Collection[int]) -> dict[int, str]:
+    """The names of those of these topics that the person may read, by id."""
+    here = (Topic.id.in_(list(ids)), Topic.creative_id.in_(Creative.readable_by(user.id)))
+    return {row.id: row.name for row in session.execute(select(Topic.id, Topic.name).where(*here))}
 
 
 def narrowed(

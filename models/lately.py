@@ -6,7 +6,7 @@ Only the newest ids of each table are looked at, so that it costs the same howev
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, or_, select
+from sqlalchemy import Row, Select, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from models.activity import Activity
@@ -25,13 +25,15 @@ NEWEST = 500
 def acts(user: User, since: datetime) -> Select[*tuple[Any, ...]]:
     """Lines of activity, newest first: what the log shows this person, and what was done in topics they may read.
 
-    Operators read all of it. No line says from which address.
+    Operators read all of it. No line says from which address; `topic_name` is None where they may not read the topic.
     """
     newest = select(Activity).order_by(Activity.id.desc()).limit(NEWEST).subquery()
     line = aliased(Activity, newest)
     columns = (line.id, line.at, line.kind, line.event, line.text, line.detail)
-    links = (line.topic_id, line.task_id, line.gateway_id, Gateway.name.label("gateway_name"))
-    shown = select(*columns, *links).outerjoin(Gateway, Gateway.id == line.gateway_id)
+    names = (Gateway.name.label("gateway_name"), Topic.name.label("topic_name"))
+    read = and_(Topic.id == line.topic_id, Topic.creative_id.in_(Creative.readable_by(user.id)))
+    shown = select(*columns, line.topic_id, line.task_id, line.gateway_id, *names)
+    shown = shown.outerjoin(Gateway, Gateway.id == line.gateway_id).outerjoin(Topic, read)
     shown = shown.where(line.at >= since).order_by(line.id.desc())
     if user.is_at_least(Role.OPERATOR):
         return shown

@@ -17,6 +17,8 @@ from models.prepared import among, prepared, rows
 
 MOST_AGENTS = 1000
 
+NOBODY = "Nobody here takes this. "
+
 
 class Place(Protocol):
     """What is asked of a topic."""
@@ -122,4 +124,4 @@ def _why_nobody(usable: list[Agent]) -> str:
     if not usable:
         return "No agent works here yet. Connect one, then name it with @."
     names = ", ".join(f"@{agent.handle}" for agent in usable[:3])
-    return f"Nobody here takes this. Name an agent ({names}), or let one take what is written here."
+    return f"{NOBODY}Name an agent ({names}), or let one take what is written here."

@@ -82,7 +82,8 @@ def creatives(user_id: int) -> Select[*tuple[Any, ...]]:
     """
     mine = and_(CreativeShare.creative_id == Creative.id, CreativeShare.user_id == user_id)
     share = aliased(CreativeShare)
-    some = select(Topic.id).where(Topic.creative_id == Creative.id, Topic.archived_at.is_(None)).limit(MOST_COUNTED)
+    here = (Topic.creative_id == Creative.id, Topic.archived_at.is_(None), Topic.chat_id.is_(None))
+    some = select(Topic.id).where(*here).limit(MOST_COUNTED)
     open_ = select(func.count()).select_from(some.correlate(Creative).subquery())
     people = select(func.count()).where(share.creative_id == Creative.id, share.user_id.is_not(None))
     return (

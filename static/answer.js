@@ -60,6 +60,15 @@ export function placeStep(element) {
   answer?.before(element)
 }
 
+// What is asked on the way to an answer stands above it and its lines, as when it is given. Answers whether there is one.
+export function placeAbove(element) {
+  const answer = sameTask(element)
+  if (!answer) return false
+  const first = log().querySelector(`[data-steps="${CSS.escape(answer.dataset.run)}"]`) ?? answer
+  first.before(element)
+  return true
+}
+
 // The same line stays as it is; one that changed stays open when it was.
 function renew(there, element) {
   for (const inside of [there, ...there.querySelectorAll("details")]) {

@@ -1,5 +1,5 @@
 // A topic: what arrives takes its place, the reader is never moved, and what is unread becomes read when it was seen.
-import { grow, isHeard, placeAnswer, placeStep, takenBy } from "./answer.js"
+import { grow, isHeard, placeAbove, placeAnswer, placeStep, takenBy } from "./answer.js"
 import { speak } from "./bar.js"
 import { refresh, zone } from "./times.js"
 import { dayNumber } from "./words.js"
@@ -53,8 +53,9 @@ function place(element) {
     lastBelow(document.getElementById(`message-${element.dataset.message}`))?.after(element)
     return false
   }
+  if (element.matches(".prompt") && placeAbove(element)) return true
   const id = idOf(element)
-  const answer = id ? takenBy(element) : null
+  const answer = id && !element.matches(".prompt") ? takenBy(element) : null
   if (answer) {
     swap(answer, element)
     counted.add(element)
@@ -100,7 +101,7 @@ function lastBelow(message) {
 // Messages that came in, from whichever side. Answers how many were new.
 export function arrive(elements) {
   if (!log() || "partial" in log().dataset) return beyond(elements)
-  document.getElementById("nothing-said")?.remove()
+  if (elements.length) document.getElementById("nothing-said")?.remove()
   const stay = atEnd()
   const fresh = elements.filter(element => !element.dataset.steps && place(element))
   elements.filter(element => element.dataset.steps).forEach(placeStep)
@@ -111,6 +112,13 @@ export function arrive(elements) {
   else below(fresh.filter(element => !counted.has(element)).length)
   markRead()
   return fresh.length
+}
+
+// What came over the cable. What is asked comes as nobody's: this reader's own card is fetched before anything is shown.
+async function told(elements) {
+  const asked = elements.filter(element => "neutral" in element.dataset && !document.getElementById(element.id))
+  if (asked.length && !("partial" in log().dataset)) await fillGap()
+  arrive(elements)
 }
 
 // Who goes on has no name above the words, until another one's words come between: an answer stays where it was read.
@@ -237,7 +245,7 @@ document.addEventListener("turbo:before-stream-render", event => {
   const render = event.detail.render
   const appends = stream.getAttribute("action") === "append" && stream.getAttribute("target") === "messages"
   event.detail.render = async element => {
-    if (appends) return void arrive([...element.templateContent.children].map(child => child.cloneNode(true)))
+    if (appends) return void told([...element.templateContent.children].map(child => child.cloneNode(true)))
     const stay = atEnd()
     await render(element)
     if (stay) toEnd()

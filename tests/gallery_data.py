@@ -67,6 +67,7 @@ LONG_APPROVAL = SimpleNamespace(
 TASK = SimpleNamespace(
     id=12,
     state="waiting",
+    word="Dropped",
     title="scribe dropped 6 s ago",
     why=None,
     from_at=before(seconds=6),
@@ -80,6 +81,7 @@ TASK = SimpleNamespace(
 FAILED = SimpleNamespace(
     id=13,
     state="trouble",
+    word="Failed",
     title="scout could not finish",
     why="“context length exceeded”",
     from_at=None,

@@ -133,6 +133,7 @@ def request(row: Any, whole: Any = None) -> SimpleNamespace:
     return SimpleNamespace(
         id=row.id,
         message_id=row.message_id,
+        task_id=row.task_id,
         agent={"name": row.agent_short, "initials": avatars.initials("agent", row.agent_id, row.agent_short)},
         heading=heading(row),
         may_decide=row.mine and row.status == ApprovalStatus.PENDING,

@@ -22,6 +22,7 @@ from webapp import gateway_words
 from webapp.config import Config
 from webapp.environment import PREFIX
 from webapp.secret_key import NAME
+from webapp.words import span
 
 Level = Literal["pass", "warn", "fail"]
 OLDEST_SERVER = 14
@@ -122,10 +123,15 @@ def _key(config: Config) -> Check:
     return passed("secret key", said)
 
 
+def size(bytes: int) -> str:
+    """ "812 MB", "72 GB"."""
+    return f"{bytes // MEGABYTE:,} MB" if bytes < 10_000 * MEGABYTE else f"{bytes // (1000 * MEGABYTE):,} GB"
+
+
 def _disk(config: Config) -> Check:
     folder = next((place for place in (config.data_dir, *config.data_dir.parents) if place.is_dir()), None)
     free = shutil.disk_usage(folder or "/").free
-    said = f"{free // MEGABYTE:,} MB are free where the data is."
+    said = f"{size(free)} are free where the data is."
     fix = "Make room, or move SWITCHYARD_DATA_DIR to a larger disk."
     if free < NO_DISK:
         return Check("disk", "fail", said, fix)
@@ -226,7 +232,7 @@ def _job(name: str, line: dict[str, Any], now: datetime) -> Check:
         return Check(name, "warn", "It has not run yet.", "It runs at the start; if this stays, restart the hub.")
     at = datetime.fromisoformat(line["last_run_at"])
     took = f"{line['last_seconds'] * 1000:.0f} ms" if line["last_seconds"] is not None else "unknown"
-    said = f"Last run {at:%H:%M:%S} UTC, took {took}, every {every:g} s."
+    said = f"Last run {at:%H:%M:%S} UTC, took {took}, every {span(timedelta(seconds=every))}."
     late = now - at > timedelta(seconds=3 * every) + LATE_JOB
     return Check(name, "warn", f"Late. {said}", "The process may be busy or frozen.") if late else passed(name, said)
 

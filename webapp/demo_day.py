@@ -16,21 +16,28 @@ from models.agent import Agent
 from models.asking import Where
 from models.creative import Creative
 from models.hub_figures import EVERY, HubFigures, last_end
-from models.permission_request import Kind, Prompt
+from models.message import Message
+from models.permission_request import Behavior, Kind, Prompt
 from models.task import Task, TaskStatus
 from models.topic import Topic
 from models.user import User
 
 COMMAND = "rsync -a --delete build/site/ deploy@web-2:/srv/docs/"
 WHY = "Publish the fixed documentation."
-QUESTION = "Group the changelog by date or by part of the product?"
+QUESTION = "The changelog is grouped by part. Shall I open a pull request with it?"
 # Minutes ago, event, who, what they did.
 ACTS = (
     (190, "topic_made", "Mira", "made the topic Invoices, October."),
     (96, "topic_made", "Jonas", "made the topic Nightly build."),
+    (82, "approval_allowed", "Mira", "allowed a request of scout."),
     (52, "agent_changed", "Mira", "changed what scout takes."),
-    (41, "approval_denied", "Jonas", "denied a command of scout: “not on Fridays”."),
+    (41, "approval_denied", "Jonas", "denied a request of scout."),
     (17, "task_cancelled", "Mira", "cancelled a task of scribe."),
+)
+# Minutes ago, asked and decided, in which topic, the command, who decided, how, the reason.
+DECIDED = (
+    (84, 82, "Nightly build", "systemctl restart build-runner", "Mira", Behavior.ALLOW, None),
+    (44, 41, "Nightly build", "git push --force origin pin-bookworm", "Jonas", Behavior.DENY, "not on Fridays"),
 )
 # Ten-minute pieces ago in which the hub was off, for a gap in the charts.
 OFF = range(70, 74)
@@ -38,6 +45,7 @@ OFF = range(70, 74)
 
 def tell(session: Session, people: Mapping[str, User], agents: Mapping[str, Agent], now: datetime) -> None:
     """All of it, for an hub that was just filled; the agents are there."""
+    _decide(session, people, now)
     _ask(session, people["Mira"], agents, now)
     _go_wrong(session, people["Mira"], agents["scribe"], now)
     _figures(session, now)
@@ -52,6 +60,16 @@ def acts(session: Session, people: Mapping[str, User], now: datetime) -> None:
         Activity.record(
             session, ActivityKind.PERSON, event, words, actor=user.name, user_id=user.id, address="127.0.0.1", at=at
         )
+
+
+def _decide(session: Session, people: Mapping[str, User], now: datetime) -> None:
+    """Commands that were decided before the demo began."""
+    for asked, decided, topic, command, who, behavior, reason in DECIDED:
+        tool = Prompt(Kind.TOOL, uuid.uuid4().hex[:5], people["Mira"].id, tool_name="Bash", input={"command": command})
+        where = Where(_named(session, topic).id, None)
+        request, message_id = asking.ask_tool(session, people["Mira"], where, tool, f"May I run {command}?", now)
+        request.decide(session, people[who], behavior, reason, now - timedelta(minutes=decided))
+        request.created_at = session.get_one(Message, message_id).created_at = now - timedelta(minutes=asked)
 
 
 def _ask(session: Session, mira: User, agents: Mapping[str, Agent], now: datetime) -> None:

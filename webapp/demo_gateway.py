@@ -20,8 +20,8 @@ from models.user import User
 NAME, AGENT, AT_THE_GATEWAY = "harbor", "pilot", "pilot"
 SEATS = ("desk-1", "desk-2", "desk-3")
 CHATS = ("Which berth is free on Friday?", "Plan the crossing for the regatta.")
-TOPIC = "Ferry times"
-QUESTION = "When does the next ferry leave? [[mock chunks=9 delay=250 reply=At+14:30,+and+then+every+40+minutes.]]"
+TOPIC = "Talk with pilot"
+QUESTION = "/help"
 
 
 @dataclass

@@ -23,6 +23,13 @@ PAUSED = {
     SuspendedFor.STEPS: "Done in steps",
     None: "Paused",
 }
+# What the lamp beside a card says, where its title says more.
+STANDS = {
+    TaskStatus.QUEUED: "Queued",
+    TaskStatus.SUSPENDED: "Paused",
+    TaskStatus.FAILED: "Failed",
+    TaskStatus.CANCELLED: "Cancelled",
+}
 # What made a gateway say something, in words.
 ORIGINS = {
     "job": "a scheduled job",
@@ -205,6 +212,7 @@ def _card(
         id=row.id,
         message_id=row.carried_id,
         state=state,
+        word=STANDS.get(row.status, "Dropped"),
         title=title,
         text=text,
         why=why,

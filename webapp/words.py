@@ -129,6 +129,11 @@ def plural(number: int, one: str, many: str, most: int | None = None) -> str:
     return (one if number == 1 else many).format(n=figure, word=word, Word=word[:1].upper() + word[1:])
 
 
+def whole(number: int) -> str:
+    """All of so many, to begin a sentence with: "Both", "All three"."""
+    return "Both" if number == 2 else f"All {spelled(number)}"
+
+
 def listed(names: Iterable[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     items = list(names)

@@ -137,6 +137,21 @@ def test_each_change_of_state_is_a_line_that_nobody_can_change(session: Session,
         session.execute(update(Activity).values(text="Nobody did."))
 
 
+def test_the_same_failure_again_is_counted_and_no_line(session: Session, harbor: Gateway) -> None:
+    harbor.happened(session, H.WANTED, NOW, "Mira started it.")
+    for _ in range(FAST_TRIES + 2):
+        harbor.happened(session, H.FAILED, NOW, "Nothing answers.", problem=Problem.UNREACHABLE)
+    harbor.happened(session, H.FAILED, NOW, "The name is not known.", problem=Problem.UNREACHABLE)
+    lines = session.scalars(select(Activity).where(Activity.gateway_id == harbor.id).order_by(Activity.id))
+    assert [(line.text, line.state) for line in lines] == [
+        ("Mira started it.", "starting"),
+        ("Nothing answers.", "reconnecting"),
+        ("Nothing answers.", "error"),
+        ("The name is not known.", "error"),
+    ]
+    assert harbor.attempts == FAST_TRIES + 3
+
+
 def test_a_lease_has_one_holder_and_an_old_epoch_writes_nothing(session: Session, harbor: Gateway) -> None:
     first = Gateway.hold(session, harbor.id, 1)
     assert first is not None and Gateway.hold(session, harbor.id, 2) is None

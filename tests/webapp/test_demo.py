@@ -23,6 +23,7 @@ def test_it_is_filled_once_and_every_page_has_something_to_show(app: flask.Flask
     now = words(visitor.get("/"))
     assert "Four things need you." in now and "rsync -a --delete" in now and "scribe asks a question" in now
     assert "scribe failed" in now and "Nobody took what you wrote" in now and "Tasks 1" in now
-    assert "Jonas Berg denied a command of scout" in now and "approvals wait for you" in now
-    for path in ("/approvals", "/activity", "/tasks", "/topics", "/agents", "/people", "/plugins"):
+    assert "Jonas Berg denied a request of scout" in now and "approvals wait for you" in now
+    decided = "/approvals?status=decided"
+    for path in ("/approvals", decided, "/activity", "/tasks", "/topics", "/agents", "/people", "/plugins"):
         assert 'class="empty"' not in visitor.get(path).text, path

@@ -95,6 +95,14 @@ def check(stage: Stage, task: int) -> None:
         assert part.strip() in page, part
 
 
+def test_the_lamp_beside_a_card_says_the_state_and_the_title_the_rest(stage: Stage) -> None:
+    stage.away()
+    task = stage.post("Find out why").tasks[0].id
+    assert ">Queued</span>" in log(stage) and log(stage).count("Waiting for scout") == 1
+    stage.end(task, TaskStatus.CANCELLED, "scout dropped and did not come back in time.")
+    assert ">Cancelled</span>" in log(stage) and log(stage).count("The task for scout was cancelled") == 1
+
+
 def test_work_that_is_over_is_taken_away(stage: Stage) -> None:
     stage.away()
     task = stage.post("Find out why").tasks[0].id

@@ -63,5 +63,6 @@ def decide(ask: Ask[Decision], approval_id: int) -> Approval:
     )
     did = "denied" if given.behavior == Behavior.DENY else "allowed"
     about = {"agent_id": decided.agent_id, "topic_id": decided.topic_id, "task_id": decided.task_id}
-    acted(ask.session, ask.user, f"approval_{did}", f"{did} approval {approval_id}.", **about)
+    told = f"{did} {deciding.matter(decided)}."
+    acted(ask.session, ask.user, f"approval_{did}", told, detail=f"approval {approval_id}", **about)
     return shown(decided)

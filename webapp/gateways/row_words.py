@@ -9,6 +9,7 @@ from webapp.gateways.connection import GatewayConnection
 from webapp.gateways.local import Trouble
 from webapp.gateways.refusals import Refused
 from webapp.gateways.wire import Hello
+from webapp.words import plural
 
 LAZY = "Not connected: nobody needs it now. It connects by itself as soon as there is work."
 IDLE = "Disconnected: nobody used it for {seconds:g} seconds. It connects by itself as soon as there is work."
@@ -48,10 +49,12 @@ def after_the_end(trouble: Trouble) -> str | None:
     return "It is not started again until somebody does so." if trouble.waits else "It is started again by itself."
 
 
-def greeting(hello: Hello, missing: tuple[str, ...], restarted: bool) -> str:
-    """What was agreed."""
+def greeting(hello: Hello, missing: tuple[str, ...], restarted: bool, tries: int = 0) -> str:
+    """What was agreed; `tries`: how many had failed before."""
     version = f", version {hello.version[:64]}" if hello.version else ""
-    words = f"Connected: protocol {hello.protocol}{version}."
+    words = f"Connected with protocol {hello.protocol}{version}."
+    if tries:
+        words = f"{words} {plural(tries, 'One try had failed before.', '{n} tries had failed before.')}"
     if restarted:
         words = f"{words} The gateway was restarted since."
     return f"{words} It does not grant {', '.join(missing)}." if missing else words

@@ -113,7 +113,7 @@ class Standing:
             row.scopes, row.missing_scopes = list(hello.scopes), missing
             if hello.device_token:
                 row.device_token, row.device_scopes = hello.device_token, list(hello.scopes)
-            words = row_words.greeting(hello, connection.missing_scopes, restarted)
+            words = row_words.greeting(hello, connection.missing_scopes, restarted, row.attempts)
             for twin in twins.of(session, [row.id])[:1]:
                 words = f"{words} {twins.SAME.format(name=twin.name)}"
             problem, facts = (Problem.SCOPES, {"missing": missing}) if missing else (None, None)

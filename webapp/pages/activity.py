@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
@@ -47,6 +46,7 @@ def index() -> flask.Response:
     with transaction() as session:
         query = history.narrowed(history.activity(user), **asked).order_by(Activity.id.desc())
         rows = session.execute(query.limit(PAGE + 1)).all()
+        topics = history.topic_names(session, user, {row.topic_id for row in rows} - {None})
         known = gateway_reading.by_name(session) if user.is_at_least(Role.OPERATOR) else []
     names = {row.id: row.name for row in known}
     kept = {name: value for name, value in flask.request.args.items() if name != "before" and value}
@@ -54,7 +54,7 @@ def index() -> flask.Response:
     return answer(
         "activity/activity.html",
         lead=lead(user),
-        events=events(rows[:PAGE], names),
+        events=events(rows[:PAGE], names, topics),
         tabs=[tab(kept, name, label, name == kind) for name, label in KINDS.items()],
         older=href(kept, before=str(rows[PAGE - 1].id)) if len(rows) > PAGE else None,
         newest=href(kept) if asked["before"] else None,
@@ -102,8 +102,8 @@ def lead(user: User) -> str:
     return "What you and your agents did here. Nobody can change a line."
 
 
-def events(rows: Sequence[Any], names: Mapping[int, str]) -> list[dict[str, Any]]:
-    """Rows as the rail shows them, with a line where a day begins; `names` are those of gateways by id."""
+def events(rows: Sequence[Any], names: Mapping[int, str], topics: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Rows as the rail shows them, with a line where a day begins; `names` are those of gateways, by id as `topics`."""
     shown, day = [], None
     for row in rows:
         its_day = row.at.astimezone(reader_zone()).date()
@@ -117,7 +117,7 @@ def events(rows: Sequence[Any], names: Mapping[int, str]) -> list[dict[str, Any]
                 "text": row.text,
                 "detail": row.detail,
                 "address": row.address,
-                "links": links(row, names),
+                "links": links(row, names.get(row.gateway_id), topics.get(row.topic_id)),
             }
         )
         day = its_day
@@ -129,15 +129,15 @@ def tab(kept: dict[str, str], kind: str, label: str, current: bool) -> dict[str,
     return {"href": href(kept, kind=kind), "label": label, "current": current}
 
 
-def links(row: Any, names: Mapping[int, str] = MappingProxyType({})) -> list[tuple[str, str]]:
-    """Where the things it tells of are; a gateway under its name where that is known."""
-    named = names.get(row.gateway_id, f"gateway {row.gateway_id}")
+def links(row: Any, gateway: str | None, topic: str | None) -> list[tuple[str, str]]:
+    """Where the things it tells of are, by their names; a topic that the reader may not open (None) is no link."""
+    hidden = row.topic_id is not None and topic is None
     found = (
-        (f"task {row.task_id}", "tasks", row.task_id),
-        (f"topic {row.topic_id}", "topics", row.topic_id),
-        (named, "gateways", row.gateway_id),
+        ("the task", "tasks", None if hidden else row.task_id),
+        (topic, "topics", None if hidden else row.topic_id),
+        (gateway or f"gateway {row.gateway_id}", "gateways", row.gateway_id),
     )
-    return [(words, f"/{path}/{id}") for words, path, id in found if id is not None]
+    return [(words or "", f"/{path}/{id}") for words, path, id in found if id is not None]
 
 
 def href(kept: dict[str, str], **more: str) -> str:

@@ -85,7 +85,7 @@ def lead(able: int, all: int) -> str | None:
     if all == 0:
         return None
     if able == all:
-        return words.plural(all, "It can take work.", "All {word} can take work.")
+        return words.plural(all, "It can take work.", f"{words.whole(all)} can take work.")
     if able == 0:
         return words.plural(all, "It cannot take work now.", "None of {word} can take work now.")
     return f"{words.spelled(able).capitalize()} of {words.spelled(all)} can take work."

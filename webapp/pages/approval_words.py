@@ -14,6 +14,11 @@ from webapp.fragments import moment
 NOTHING = "Your tap changed nothing."
 ELSEWHERE = "The turn ended, or it was answered in the terminal. Nobody waits for it any more."
 EXPIRED = "Nobody decided in time."
+# By tab: what a list says that is empty.
+NONE = {
+    "decided": ("Nothing is decided yet", "What you decide, or could have decided, is kept here with who did and why."),
+    "expired": ("All was decided", "What nobody decided in time, or what was decided elsewhere, would stand here."),
+}
 
 
 def lead(count: int, oldest: datetime | None, now: datetime) -> str:
@@ -74,9 +79,11 @@ def sentence(row: Any, too_late: bool) -> str | None:
     return " ".join([*parts, NOTHING] if too_late else parts) or None
 
 
-def reason_hint(row: Any) -> str:
-    """Who reads the reason; a tool is told yes or no, and nothing else."""
-    return f"({row.agent_short} reads it)" if row.kind == Kind.QUESTION else "(people read it here)"
+def reason(row: Any) -> dict[str, str]:
+    """What the field for words is called, and who reads it; a tool is told yes or no, and nothing else."""
+    if row.kind == Kind.QUESTION:
+        return {"reason_label": "In your words", "reason_hint": f"{row.agent_short} reads them"}
+    return {"reason_label": "Reason, if you deny", "reason_hint": "people read it here"}
 
 
 def facts(row: Any, shown: SimpleNamespace) -> list[tuple[str, Any]]:

@@ -50,14 +50,16 @@ def index() -> flask.Response:
         return waiting()
     user, before = person(), flask.request.args.get("before", "")
     further = int(before) if before.isdecimal() and len(before) < 16 else None
+    over = "expired" if statuses[0] in OVER["expired"] else "decided"
     with transaction() as session:
         rows = session.execute(inbox.over(user, statuses, further).limit(PAGE + 1)).all()
     return answer(
         "approvals/approvals.html",
         lead=None,
+        nothing=say.NONE[over],
         waiting_rows=None,
         table=[say.in_table(row, user) for row in rows[:PAGE]],
-        tabs=tabs(user, "expired" if statuses[0] in OVER["expired"] else "decided"),
+        tabs=tabs(user, over),
         next=f"/approvals?status={status}&before={rows[PAGE - 1].id}" if len(rows) > PAGE else None,
         **around(user),
     )
@@ -131,7 +133,7 @@ def page(id: int, form: Form, status: int = 200, too_late: bool = False) -> flas
         events=say.events(row),
         others=max(0, shell.approvals(user) - (1 if shown.may_decide else 0)),
         form=form,
-        reason_label=say.reason_hint(row),
+        **say.reason(row),
         streams=shell.streams(user, f"topic:{row.topic_id}"),
         refresh_on="approval approvals rights",
     )
@@ -187,7 +189,8 @@ def decision(id: int, behavior: str, reason: str) -> PermissionRequest:
         found = deciding.decide(session, person(), id, behavior, reason, now, prompts.continuation)
         did = "denied" if behavior == Behavior.DENY else "allowed"
         about = {"agent_id": found.agent_id, "topic_id": found.topic_id, "task_id": found.task_id}
-        acted(session, person(), f"approval_{did}", f"{did} approval {id}.", **about)
+        told = f"{did} {deciding.matter(found)}."
+        acted(session, person(), f"approval_{did}", told, detail=f"approval {id}", **about)
         return found
 
 

@@ -49,7 +49,7 @@ def seat(session: Session, row: Any, now: Any) -> dict[str, Any]:
     elif row.fallback:
         found["words"] = f"Answered by {row.gateway_agent_id}, all seats are taken."
     else:
-        found["words"] = Markup("On slot {}, <code>{}</code> of {}, kept until {}.").format(
+        found["words"] = Markup("On seat {}, <code>{}</code> of {}, kept until {}.").format(
             row.slot_number, row.slot_name, row.gateway_name, moment(row.expires_at, "clock")
         )
     found["may_rest"] = row.state in (ChatState.ACTIVE, ChatState.IDLE) and not row.at_work

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models import attendance, falls, inbox, under_way
 from models.agent import Agent
 from models.creative import Level
-from models.listeners import Listeners
+from models.listeners import NOBODY, Listeners
 from models.mentions import mentioned
 from models.message import Source
 from models.reading import page_of_messages, work_on
@@ -130,7 +130,7 @@ def items(
 ) -> list[dict[str, Any]]:
     """Messages, what is asked, and the work on them, as the log shows them; with `days`, a line where a day begins.
 
-    An answer under way stands where it began: below what had been said by then.
+    An answer under way stands where it began: below what had been said by then, and below what is asked on its way.
     """
     waiting = list(now)
     at_it = {shown.answer.task_id for shown in now}
@@ -153,7 +153,7 @@ def items(
         if moved and row.id in moved:
             found.append({"kind": "moved", "words": moved[row.id]})
         if row.id in requests:
-            found.append(card(requests[row.id]))
+            found.insert(above_answer(found, requests[row.id].task_id), card(requests[row.id]))
         else:
             said = fragments.as_said(row, mine, alone=begins)
             if row.task_id in done and row.source == Source.REPLY:
@@ -179,6 +179,13 @@ def answer_items(shown: Shown, may_act: bool) -> list[dict[str, Any]]:
     return [{"kind": "steps", "key": item.key, "steps": item.steps}, {"kind": "answer", "answer": item}]
 
 
+def above_answer(items: Sequence[Any], task_id: int | None) -> int:
+    """Where what is asked for a task stands: above the lines and the text of its answer, else at the end."""
+    keys = {item["answer"].key for item in items if item["kind"] == "answer" and item["answer"].task_id == task_id}
+    begun = (at for at, item in enumerate(items) if item["kind"] == "steps" and item["key"] in keys)
+    return len(items) if task_id is None else next(begun, len(items))
+
+
 def card(row: Any) -> dict[str, Any]:
     """What was asked, in place of the message that says so."""
     shown = asked.request(row)
@@ -192,7 +199,8 @@ def agents_in(session: Session, topic: Topic, now: datetime) -> list[Any]:
 
 def aside(session: Session, user: User, topic: Topic, here: list[Any], now: datetime) -> dict[str, Any]:
     """What stands beside the conversation (topics/aside.html)."""
-    return {"people": people(session, user, topic, here), "work": work_counts(session, topic, now)}
+    place = "topic" if topic.chat_id is None else "chat"
+    return {"people": people(session, user, topic, here), "work": work_counts(session, topic, now), "place": place}
 
 
 def fallen(session: Session, topic: Topic, now: datetime) -> list[Markup]:
@@ -252,7 +260,8 @@ def route(topic: Topic, taking: Listeners, text: str, any_agent: bool = True) ->
     """The line under the composer (components/composer.html). `any_agent`: whether some agent may work here."""
     if not taking.agents:
         link = {"href": "/agents", "label": "Connect an agent"} if not any_agent else None
-        return {"to": None, "state": "trouble", "words": f"Will go to nobody. {taking.why}", "link": link}
+        said = f"Will go to nobody. {(taking.why or '').removeprefix(NOBODY)}"
+        return {"to": None, "state": "trouble", "words": said, "link": link}
     away = [agent for agent in taking.agents if taking.waits_for.get(agent.id)]
     if len(taking.agents) > 1:
         return {"to": None, "state": "waiting" if away else None, "words": _to_several(taking.agents, away)}
@@ -271,7 +280,9 @@ def route(topic: Topic, taking: Listeners, text: str, any_agent: bool = True) ->
 def _because(topic: Topic, agent: Agent, text: str) -> str:
     if mentioned(text, [agent]):
         return ", named here."
-    return ", this topic’s agent." if agent.id == topic.primary_agent_id else ", which takes what is written here."
+    if agent.id != topic.primary_agent_id:
+        return ", which takes what is written here."
+    return ", this topic’s agent." if topic.chat_id is None else ", this chat’s agent."
 
 
 def _to_several(agents: list[Agent], away: list[Agent]) -> str:

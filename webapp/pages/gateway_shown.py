@@ -210,9 +210,9 @@ def lead(rows: Sequence[Any]) -> str | None:
     lamps = [gateway_words.lamp(one).state for one in rows]
     live, needing = lamps.count("live"), lamps.count("trouble")
     if live == len(rows):
-        said = words.plural(live, "It is live.", "All {word} are live.")
+        said = words.plural(live, f"{rows[0].name} is live.", f"{words.whole(live)} are live.")
     elif live == 0:
-        said = words.plural(len(rows), "It is not live.", "None of {word} is live.")
+        said = words.plural(len(rows), f"{rows[0].name} is not live.", "None of {word} is live.")
     else:
         said = f"{words.spelled(live).capitalize()} of {words.spelled(len(rows))} {'is' if live == 1 else 'are'} live."
     if not needing:

@@ -53,7 +53,8 @@ def tells(row: Any) -> bool:
 
 def act(row: Any) -> dict[str, Any]:
     """A line of activity, with links to what it tells of."""
-    links = [(words, href) for words, href in activity.links(row) if not href.startswith("/gateways/")]
+    found = activity.links(row, row.gateway_name, row.topic_name)
+    links = [(words, href) for words, href in found if not href.startswith("/gateways/")]
     shown = [Markup('<a href="{}">{}</a>').format(href, words) for words, href in links]
     meta = Markup(" · ").join([*([row.detail] if row.detail else []), *shown]) or None
     state, text = activity.LAMPS.get(row.event, "done"), row.text

@@ -59,7 +59,7 @@ def page(status: int = 200, problem: str | None = None) -> flask.Response:
         "playground/playground.html",
         status,
         off=None if hub().config.is_loopback else OFF,
-        gateway=gateway,
+        fake=gateway,
         standing=None if gateway is None else gateway_words.lamp(gateway),
         live=gateway is not None and gateway.state == GatewayState.RUNNING,
         topic=topic,

@@ -95,7 +95,7 @@ def show(id: int) -> flask.Response:
         "plugins/plugin.html",
         plugin=shown(row, user),
         program=row.program,
-        facts=facts(row, topic),
+        facts=facts(row, topic, own),
         steps=steps(row, topic, tested, bool(tokens) if own else None),
         frames=frames,
         may_test=own and topic is not None,
@@ -135,7 +135,7 @@ def lead(live: int, all: int) -> str | None:
     if all == 0:
         return None
     if live == all:
-        return words.plural(all, "It is connected.", "All {word} are connected.")
+        return words.plural(all, "It is connected.", f"{words.whole(all)} are connected.")
     return f"{words.spelled(live).capitalize()} of {words.spelled(all)} {'is' if live == 1 else 'are'} connected."
 
 
@@ -163,7 +163,7 @@ def lamp(row: Any) -> dict[str, Any]:
     return {"state": "off", "word": "Not connected"}
 
 
-def facts(row: Any, topic: Topic | None) -> list[tuple[str, Any]]:
+def facts(row: Any, topic: Topic | None, own: bool) -> list[tuple[str, Any]]:
     """What is known of it."""
     pairs: list[tuple[str, Any]] = [("Session", row.session_id), ("Version", row.program or "not told")]
     pairs.append(("Registered", words.plural(row.registrations, "once", "{n} times")))
@@ -172,7 +172,8 @@ def facts(row: Any, topic: Topic | None) -> list[tuple[str, Any]]:
     if row.host is not None:
         pairs.append(("Held by", f"process {row.pid} on {row.host}"))
     if topic is not None:
-        pairs.append(("Its topic", topic.name))
+        named = Markup('<a href="/topics/{}">{}</a>').format(topic.id, topic.name) if own else topic.name
+        pairs.append(("Its topic", named))
     return pairs
 
 
@@ -180,7 +181,7 @@ def steps(row: Any, topic: Topic | None, tested: Task | None, has_token: bool | 
     """The self-test: config, registered, connected, message received; each with its result and its fix."""
     found = []
     if has_token is not None:
-        found.append(step(has_token, "Config", "You have a valid access token.", "Make a token: Install, above."))
+        found.append(step(has_token, "Config", "You have a valid access token.", "Make a token under Settings."))
     registered = "It introduced itself" + (" and has a topic of its own." if topic else ".")
     found.append(step(row.registrations > 0, "Registered", registered, "Start the plugin."))
     away = "Its socket is not open. Start the plugin; a proxy must pass Upgrade on, and its address must be this hub's."

@@ -23,7 +23,7 @@ def lead(rows: Sequence[Any], line: Sequence[Any]) -> str | None:
     taken = sum(row.chat_id is not None for row in serving)
     missing = len(rows) - len(serving)
     if serving and taken == len(serving):
-        first = words.plural(taken, "The one seat is taken", "All {word} seats are taken")
+        first = words.plural(taken, "The one seat is taken", f"{words.whole(taken)} seats are taken")
     elif taken == 0:
         first = "No seat is taken"
     else:

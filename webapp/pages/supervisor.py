@@ -54,10 +54,10 @@ def page(form: Form, status: int = 200, problem: str | None = None) -> flask.Res
     )
 
 
-def lead(shown: list[dict[str, Any]]) -> str:
-    """The answer in one sentence."""
+def lead(shown: list[dict[str, Any]]) -> str | None:
+    """The answer in one sentence; None while the page says by itself that there is none."""
     if not shown:
-        return "No gateway runs on this machine yet."
+        return None
     live = sum(one["state"] == GatewayState.RUNNING for one in shown)
     troubled = sum(one["lamp"].state == "trouble" for one in shown)
     needs = f" {troubled} {'needs' if troubled == 1 else 'need'} somebody." if troubled else ""

@@ -88,7 +88,8 @@ def facts(step: tracing.Step) -> str:
 
 def as_text(found: tracing.Trace) -> str:
     """One line a step, oldest first, times in UTC."""
-    lines = [f"Trace of topic {found.topic.id}, messages {found.message_ids}, tasks {found.task_ids}"]
+    about = [("topic", [found.topic.id]), ("message", found.message_ids), ("task", found.task_ids)]
+    lines = ["Trace of " + "; ".join(f"{name} {', '.join(map(str, ids))}" for name, ids in about if ids)]
     for step in found.steps:
         at = step.at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
         known = " ".join(f"{name}={value}" for name, value in step.facts.items())

@@ -38,7 +38,8 @@ def lamp_in_full(row: Any) -> dict[str, Any]:
 
 def shown(row: Any) -> dict[str, Any]:
     """What a row of a list says (components/row.html)."""
-    meta: list[Any] = [row.topic_name]
+    asked = first_words(row.words)
+    meta: list[Any] = [row.topic_name] if row.topic_name != asked else []  # a chat is called by what was asked first
     if row.status in RUNNING and row.dropped_at is not None:
         meta.append(Markup("dropped {}, {}").format(moment(row.dropped_at, "seen"), _unless(row)))
     elif row.status == TaskStatus.QUEUED and not row.served:
@@ -52,7 +53,7 @@ def shown(row: Any) -> dict[str, Any]:
     return {
         "id": row.id,
         "agent": row.agent_short,
-        "words": first_words(row.words),
+        "words": asked,
         "meta": meta,
         "lamp": lamp(row),
         "topic": {"id": row.topic_id, "name": row.topic_name},

@@ -54,7 +54,7 @@ def test_an_agent_behind_a_gateway_is_routable_while_it_is_wanted(ops: Person) -
     away = ops.call("GET", f"/agents/{scout['id']}")
     assert not away["routable"] and "is stopped" in away["why_not"]
     newest = ops.call("GET", f"/gateways/{id}/timeline")["items"][1]
-    assert newest["text"] == "Ops put Ops’s agent scout behind it, as main."
+    assert newest["text"] == "Ops put the agent scout behind it, as main."
     assert newest["affected"]["agents"] == [scout["id"]]
 
 

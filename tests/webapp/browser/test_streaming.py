@@ -2,6 +2,7 @@
 
 import itertools
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,12 +12,18 @@ from models.markup import render
 from tests import gallery_data as data
 from tests.browser import until
 from tests.gallery_shell import NOW
-from tests.webapp.browser.hub import ENV, Cable, append
+from tests.webapp.browser.hub import ENV, Cable, append, fulfil
 from webapp import avatars, fragments
 from webapp.answers import Answers, Mark
 from webapp.running import Answer
 
 pytestmark = pytest.mark.browser
+
+
+# Counts the cards that were shown without their reader's buttons.
+SEEN_BY_NOBODY = """() => { window.neutral = 0; new MutationObserver(all => all.forEach(one => one.addedNodes.forEach(
+    node => { if (node.dataset && "neutral" in node.dataset) window.neutral++ })))
+    .observe(document.getElementById("messages"), { childList: true }) }"""
 
 
 class Scout:
@@ -144,6 +151,21 @@ def test_an_answer_that_goes_on_in_another_run_stays_one(page: Page, cable: Cabl
     expect(page.locator(".answer")).to_have_count(1)
     again.finishes("<p>Done</p>")
     expect(page.locator("#messages > .message")).to_have_count(21)
+
+
+def test_what_an_agent_asks_comes_with_its_readers_buttons_above_its_answer(page: Page, scout: Scout) -> None:
+    card = SimpleNamespace(**vars(data.APPROVAL), message_id=21, task_id=5, agent=data.SCOUT, allowed=None)
+    approval = ENV.get_template("components/approval.html").module.approval_card
+    page.route("**/topics/5/after?*", lambda route: fulfil(route, str(approval(card, token=False))))
+    page.evaluate("document.getElementById('messages').dataset.after = '/topics/5/after'")
+    page.evaluate(SEEN_BY_NOBODY)
+    scout.says("The image moved", tools=[{"name": "read", "what": "ci/build.log", "ok": True}])
+    expect(text_of(scout, page)).to_have_text("The image moved")
+    scout.cable.say(append(str(approval(card, token=False, neutral=True))))
+    expect(page.locator("#message-21").get_by_role("button", name="Allow")).to_be_visible()
+    log = page.eval_on_selector_all("#messages > *", "all => all.slice(-3).map(one => one.id || one.className)")
+    assert log[0] == "message-21" and "step" in log[1] and log[2] == f"answer-{scout.key}"
+    assert page.evaluate("neutral") == 0
 
 
 def test_a_page_that_lost_its_place_asks_for_all_of_it(page: Page, scout: Scout) -> None:

@@ -5,14 +5,16 @@ import io
 import json
 import re
 import uuid
+from datetime import timedelta
 
 import flask
 import pytest
 from sqlalchemy import select
 
-from models import search
+from models import lately, search
 from models.activity import Activity, ActivityKind
 from models.agent import Agent
+from models.base import database_time
 from models.database import transaction
 from models.user import Role
 from tests.stage import Stage
@@ -48,6 +50,26 @@ def test_others_do_not_read_what_was_done_and_operators_do(stage: Stage) -> None
     assert "Alice signed in." in words(olga.get("/activity"))
     narrowed = words(olga.get("/activity?kind=gateway&gateway=77"))
     assert "harbor lost its connection." in narrowed and "Alice signed in." not in narrowed
+
+
+def test_a_line_leads_to_its_topic_by_name_and_to_none_that_the_reader_may_not_open(stage: Stage) -> None:
+    with transaction() as session:
+        about = {"topic_id": stage.topic_id, "user_id": stage.alice.id}
+        Activity.record(session, ActivityKind.PERSON, "topic_changed", "Alice changed it.", **about)
+    link = f'<a href="/topics/{stage.topic_id}">Release 2.4</a>'
+    alice, olga = stage.visitor(stage.alice), newcomer(Role.OPERATOR, "Olga")
+    assert link in rail(alice.get("/activity")) and link in rail(alice.get("/"))
+    shown = rail(stage.visitor(olga).get("/activity"))
+    assert "Alice changed it." in shown and "Release" not in shown and "/topics/" not in shown
+    with transaction() as session:
+        lines = session.execute(lately.acts(olga, database_time(session) - timedelta(hours=1)))
+        assert [line.topic_name for line in lines if line.event == "topic_changed"] == [None]
+
+
+def rail(page: flask.Response) -> str:
+    """What happened, as the page tells it."""
+    found = re.search(r'(?s)<ol class="rail".*?</ol>', page.text)
+    return found[0] if found else ""
 
 
 def test_a_filter_that_is_no_kind_and_no_id_is_left_out(stage: Stage) -> None:

@@ -48,7 +48,7 @@ def test_a_chat_is_opened_with_its_first_message_and_shows_its_seat(place: Place
     opened = visitor.post("/chats/new", agent_id=str(place.agent_id), text="Compare three suppliers")
     assert opened.status_code == 303
     page = visitor.get(opened.headers["Location"]).text
-    assert "Compare three suppliers" in page and "On slot 1, slot-1 of" in words(
+    assert "Compare three suppliers" in page and "On seat 1, slot-1 of" in words(
         visitor.get(opened.headers["Location"])
     )
     assert page.count("<textarea") == 1
@@ -135,11 +135,11 @@ def test_an_open_page_looks_again_at_its_seat_and_at_the_header(place: Place) ->
     seated, waiting = place.open("First"), place.open("Second")
     visitor = place.visitor()
     before = words(visitor.get(f"/shell?at=/chats/{waiting}"))
-    assert "Place 1 in the line" in before and "seats taken" in before and "In this topic" in before
+    assert "Place 1 in the line" in before and "seats taken" in before and "In this chat" in before
     visitor.get(f"/chats/{seated}/delete")
     visitor.post(f"/chats/{seated}/delete")
-    assert "On slot 1" in words(visitor.get(f"/shell?at=/chats/{waiting}"))
-    assert "On slot 1" not in words(place.visitor(newcomer(name="Jonas")).get(f"/shell?at=/chats/{waiting}"))
+    assert "On seat 1" in words(visitor.get(f"/shell?at=/chats/{waiting}"))
+    assert "On seat 1" not in words(place.visitor(newcomer(name="Jonas")).get(f"/shell?at=/chats/{waiting}"))
 
 
 @pytest.mark.parametrize("verb", ["edit", "archive", "rest", "delete"])

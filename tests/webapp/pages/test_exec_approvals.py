@@ -13,6 +13,7 @@ from models.database import transaction
 from models.gateway import Gateway
 from models.message import Source
 from models.permission_request import ApprovalStatus, Kind, PermissionRequest, Prompt
+from models.running_answer import RunningAnswer
 from models.topic import Topic
 from tests.stage import Stage
 from webapp import asked
@@ -38,6 +39,19 @@ def ask(stage: Stage, choices: list[str] | None, facts: Any = FACTS) -> int:
         request = PermissionRequest.ask(session, prompt, agent.id, topic.id, None, message.id)
         request.gateway_id, request.choices, request.expires_at = gateway.id, choices, now + timedelta(minutes=9)
         return request.id
+
+
+def test_what_is_asked_on_the_way_to_an_answer_stands_above_it(stage: Stage) -> None:
+    task = stage.post("Find out why").tasks[0].id
+    about = {"task_id": task, "topic_id": stage.topic_id, "agent_id": stage.scout_id}
+    with transaction() as session:
+        RunningAnswer.put(session, 1, "run-1", "The image moved", [], database_time(session), **about)
+    mine, other = ask(stage, ALL), ask(stage, ALL)
+    with transaction() as session:
+        session.get_one(PermissionRequest, mine).task_id = task
+    page = stage.visitor(stage.alice).get(f"/topics/{stage.topic_id}").text
+    places = [page.index(words) for words in (f'id="approval-{mine}"', "The image moved", f'id="approval-{other}"')]
+    assert places == sorted(places)
 
 
 def decisions(page: str) -> list[str]:

@@ -396,7 +396,7 @@ def test_removing_says_first_what_is_lost(stage: Stage, ops: User) -> None:
         pilot = gateway_agents.add(session, ops, owner, "pilot", gateway, "main").id
     stage.post("Count them", topic_id=stage.topic("Invoices", pilot))
     said = words(visitor.get(f"/gateways/{id}/remove"))
-    assert "Its agent is removed: pilot. What they said stays." in said and "One open task is cancelled." in said
+    assert "Its agent is removed: pilot. What it said stays." in said and "One open task is cancelled." in said
     assert "One topic loses its agent" in said and row(id).removed_at is None
     page = visitor.post(f"/gateways/{id}/remove", follow=True)
     assert "office is removed." in words(page) and visitor.get(f"/gateways/{id}").status_code == 404

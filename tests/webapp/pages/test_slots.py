@@ -68,7 +68,7 @@ def test_the_board_shows_who_sits_and_who_waits(harbor: Harbor) -> None:
         harbor.open(text)
     page = harbor.visitor().get("/slots")
     said = words(page)
-    assert "All two seats are taken. One chat waits." in said
+    assert "Both seats are taken. One chat waits." in said
     assert "slot-1 Answering Tax question you · answering now" in said
     assert "slot-2 Taken New chat you · idle" in said and "free again in 29 min" in said
     assert "Waiting for a seat 1 Compare three suppliers" in said and "Place 1 in the line" in said
