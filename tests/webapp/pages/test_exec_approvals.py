@@ -13,7 +13,7 @@ from models.database import transaction
 from models.gateway import Gateway
 from models.message import Source
 from models.permission_request import ApprovalStatus, Kind, PermissionRequest, Prompt
-from models.running_answer import RunningAnswer
+from models.running_answer import RunningAnswer, Saying
 from models.topic import Topic
 from tests.stage import Stage
 from webapp import asked
@@ -43,9 +43,9 @@ def ask(stage: Stage, choices: list[str] | None, facts: Any = FACTS) -> int:
 
 def test_what_is_asked_on_the_way_to_an_answer_stands_above_it(stage: Stage) -> None:
     task = stage.post("Find out why").tasks[0].id
-    about = {"task_id": task, "topic_id": stage.topic_id, "agent_id": stage.scout_id}
+    said = Saying(1, "run-1", task, stage.topic_id, stage.scout_id, "The image moved", [])
     with transaction() as session:
-        RunningAnswer.put(session, 1, "run-1", "The image moved", [], database_time(session), **about)
+        RunningAnswer.put(session, [said], database_time(session))
     mine, other = ask(stage, ALL), ask(stage, ALL)
     with transaction() as session:
         session.get_one(PermissionRequest, mine).task_id = task
