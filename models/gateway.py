@@ -6,7 +6,7 @@ Pages, API and commands write what is *wanted*; the process that holds the gatew
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Boolean, Float, Index, Integer, String, Text, func, or_, select, text, update
+from sqlalchemy import BigInteger, Boolean, Float, Index, Integer, String, Text, func, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -242,6 +242,18 @@ class Gateway(Base):
         """Whether this epoch still holds it, under a share lock: what is written next stands or falls with it."""
         query = select(cls.id).where(cls.id == id, cls.hold_epoch == epoch, cls.held_until > func.clock_timestamp())
         return session.execute(query.with_for_update(read=True)).first() is not None
+
+    @classmethod
+    def stands(
+        cls, session: Session, id: int, epoch: int, latency_ms: float | None, open_runs: int, buffered_bytes: int
+    ) -> None:
+        """What its holder measures of it, in one statement. None: not measured yet. Written is only what is new."""
+        latency = func.coalesce(latency_ms, cls.latency_ms)
+        now = tuple_(latency, open_runs, buffered_bytes)
+        mine = (cls.id == id, cls.hold_epoch == epoch)
+        new = now.is_distinct_from(tuple_(cls.latency_ms, cls.open_runs, cls.buffered_bytes))
+        values = {"latency_ms": latency, "open_runs": open_runs, "buffered_bytes": buffered_bytes}
+        session.execute(update(cls).where(*mine, new).values(values).execution_options(synchronize_session=False))
 
     @classmethod
     def to_hold(cls, session: Session) -> list[int]:

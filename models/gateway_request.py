@@ -141,15 +141,10 @@ class GatewayRequest(Base):
         return found
 
     @classmethod
-    def waits(cls, session: Session, gateway_id: int, now: datetime) -> bool:
-        """Whether something is asked of this gateway that nobody has claimed yet."""
-        mine = (cls.gateway_id == gateway_id, cls.status == RequestStatus.PENDING, cls.deadline > now)
-        return session.scalars(select(cls.id).where(*mine).limit(1)).first() is not None
-
-    @classmethod
-    def drafts_wait(cls, session: Session, now: datetime) -> bool:
-        """Whether a draft waits to be tried."""
-        mine = (cls.gateway_id.is_(None), cls.status == RequestStatus.PENDING, cls.deadline > now)
+    def waits(cls, session: Session, gateway_id: int | None, now: datetime) -> bool:
+        """Whether something is asked of this gateway (None: of a draft) that nobody has claimed yet."""
+        which = cls.gateway_id.is_(None) if gateway_id is None else cls.gateway_id == gateway_id
+        mine = (which, cls.status == RequestStatus.PENDING, cls.deadline > now)
         return session.scalars(select(cls.id).where(*mine).limit(1)).first() is not None
 
     @classmethod

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import and_, exists, func, or_, select
+from sqlalchemy import Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from models.addressing import session_key
@@ -17,6 +17,7 @@ from models.creative import Creative
 from models.gateway import Gateway
 from models.gateway_states import GatewayState, Happening
 from models.hub_identity import HubIdentity
+from models.prepared import among, prepared
 from models.process import SEEN_WITHIN, Process, host
 from models.session_key import SessionKey
 from models.task import Task, TaskStatus
@@ -39,17 +40,34 @@ class Place(NamedTuple):
 
 def waiting_topics(session: Session, gateway_id: int) -> list[int]:
     """Topics in which work for agents behind this gateway waits and nobody is at work, the longest waiting first."""
+    return list(session.scalars(*_waiting_topics(gateway_id)))
+
+
+@prepared
+def _waiting_topics(gateway_id: int) -> Select[int]:
     busy = aliased(Task)
     at_work = exists().where(busy.topic_id == Task.topic_id, busy.status.in_(RUNNING), busy.pending_tool_call.is_(None))
     mine = select(Agent.id).where(Agent.gateway_id == gateway_id)
-    waits = select(Task.topic_id).where(Task.agent_id.in_(mine), Task.waits_its_turn(), ~at_work)
-    return list(session.scalars(waits.group_by(Task.topic_id).order_by(func.min(Task.id)).limit(MOST)))
+    waits = (Task.agent_id.in_(mine), Task.finished_at.is_(None), Task.waits_its_turn(), ~at_work)
+    return select(Task.topic_id).where(*waits).group_by(Task.topic_id).order_by(func.min(Task.id)).limit(MOST)
 
 
 def under_way(session: Session, gateway_ids: Collection[int]) -> list[Task]:
     """Tasks claimed for, or given to, these gateways."""
     mine = (Task.gateway_id.in_(list(gateway_ids)), Task.status.in_(RUNNING), Task.run_id.is_not(None))
     return list(session.scalars(select(Task).where(*mine).order_by(Task.id)))
+
+
+def untold(session: Session, gateway_id: int, ids: Sequence[int], after: timedelta) -> list[Task]:
+    """Of the tasks under way there: these, and those that were claimed so long ago and have not begun since."""
+    return list(session.scalars(*_untold(gateway_id, ids, after)))
+
+
+@prepared
+def _untold(gateway_id: int, ids: Sequence[int], after: timedelta) -> Select[Task]:
+    claimed = and_(Task.status == TaskStatus.CLAIMED, Task.claimed_at <= func.now() - after)
+    mine = (Task.gateway_id == gateway_id, Task.status.in_(RUNNING), Task.run_id.is_not(None))
+    return select(Task).where(*mine, or_(claimed, among(Task.id, ids))).order_by(Task.id)
 
 
 def task_of_run(session: Session, gateway_ids: Collection[int], run_id: str) -> Task | None:

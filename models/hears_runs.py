@@ -55,8 +55,7 @@ class HearsRuns(HandsOver):
         elif message is not None:
             task.note(session, "heard", "What came after it had ended was kept.", "hub")
             task.changed(session)
-        Task.mark_due(session, now, topic_ids=[self.id])
-        Task.mark_due(session, now, agent_id=agent.id)
+        Task.mark_due(session, now, agent.id, [self.id])
         return message
 
     def said_unasked(

@@ -56,6 +56,8 @@ def listeners(session: Session, topic: Place, text: str, author: str, now: datet
 
 def called(session: Session, topic: Place, text: str, author: Agent, now: datetime) -> Listeners:
     """Whom an agent calls by name in its answer: nobody else takes what an agent says."""
+    if "@" not in text:
+        return Listeners()
     usable = [agent for agent in session.scalars(*_usable(topic.creative_id)) if agent.id != author.id]
     chosen = mentioned(text, usable)
     if not chosen:

@@ -20,6 +20,8 @@ T = TypeVar("T", bound=Named)
 
 def mentioned(text: str, candidates: Iterable[T]) -> list[T]:
     """The candidates named in the text, each once, in the order of their naming. The longest name wins."""
+    if "@" not in text:
+        return []
     names = sorted(
         ((name.casefold(), candidate) for candidate in candidates for name in (candidate.handle, candidate.name)),
         key=lambda pair: -len(pair[0]),

@@ -16,10 +16,10 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar, TypeVarTuple, cast
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, Row, Select, String, any_, bindparam
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Interval, Row, Select, String, any_, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -33,6 +33,7 @@ KINDS: dict[Any, Any] = {
     int: BigInteger(),
     str: String(),
     datetime: DateTime(timezone=True),
+    timedelta: Interval(),
     Sequence[int]: ARRAY(BigInteger),
     Sequence[str]: ARRAY(String),
 }

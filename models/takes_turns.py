@@ -3,11 +3,13 @@
 A part of `Task`, in a file of its own.
 """
 
+import functools
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, any_, bindparam, exists, func, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, aliased
 
 from models.task_status import SuspendedFor, TaskStatus
@@ -28,6 +30,7 @@ class TakesTurns:
     advance_due_at: Any
 
     @classmethod
+    @functools.cache  # putting it together takes longer than most statements it stands in
     def waits_its_turn(cls) -> ColumnElement[bool]:
         """The condition for a task that may go as soon as it can: queued, or suspended and no longer put off.
 
@@ -44,15 +47,22 @@ class TakesTurns:
     def mark_due(
         cls, session: Session, now: datetime, agent_id: int | None = None, topic_ids: Sequence[int] = ()
     ) -> None:
-        """Asks that the topics in which these queued tasks wait are advanced.
+        """Asks that the topics are advanced in which queued tasks of this agent wait, or that are among these.
 
         A column of the task, not of the topic: who holds an agent must not touch a topic's row (lock order).
         """
-        which = cls.agent_id == agent_id if agent_id is not None else cls.topic_id.in_(list(topic_ids))
-        waiting = and_(cls.waits_its_turn(), cls.advance_due_at.is_(None), which)
-        ids = list(session.scalars(select(cls.id).where(waiting).order_by(cls.id).with_for_update(key_share=True)))
+        which = {"agent_id": agent_id, "topic_ids": list(topic_ids)}
+        ids = list(session.scalars(cls._waiting(), which))
         if ids:
             session.execute(update(cls).where(cls.id.in_(ids)).values(advance_due_at=now))
+
+    @classmethod
+    @functools.cache
+    def _waiting(cls) -> Select[int]:
+        agent_id, topic_ids = bindparam("agent_id", type_=BigInteger), bindparam("topic_ids", type_=ARRAY(BigInteger))
+        which = or_(cls.agent_id == agent_id, cls.topic_id == any_(topic_ids))
+        waiting = and_(cls.waits_its_turn(), cls.finished_at.is_(None), cls.advance_due_at.is_(None), which)
+        return select(cls.id).where(waiting).order_by(cls.id).with_for_update(key_share=True)
 
     @classmethod
     def due_topics(cls, session: Session, now: datetime, limit: int = 100) -> list[int]:

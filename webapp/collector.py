@@ -11,8 +11,9 @@ import structlog
 log = structlog.get_logger("hub")
 
 # So many new ones before the young are walked, a matter of a millisecond; so many walks of one generation before the
-# next older one is walked. By Python's own numbers the oldest would be walked for every 70,000 new ones.
-NEW, YOUNG, MIDDLE = 2_000, 25, 20
+# next older one is walked: what is middle-aged takes some milliseconds, and by Python's own numbers the oldest would be
+# walked for every 70,000 new ones.
+NEW, YOUNG, MIDDLE = 2_000, 10, 50
 
 
 def leave_alone_what_is_there() -> None:

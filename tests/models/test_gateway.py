@@ -167,6 +167,18 @@ def test_a_lease_has_one_holder_and_an_old_epoch_writes_nothing(session: Session
     assert Gateway.to_hold(session) == [harbor.id]
 
 
+def test_its_figures_are_written_by_its_holder_when_they_are_new(session: Session, harbor: Gateway) -> None:
+    epoch = Gateway.hold(session, harbor.id, 1)
+    assert epoch is not None
+    for latency, runs, size in ((2.5, 3, 100), (None, 3, 100), (2.5, 3, 100)):
+        Gateway.stands(session, harbor.id, epoch, latency, runs, size)
+        session.refresh(harbor)
+        assert (harbor.latency_ms, harbor.open_runs, harbor.buffered_bytes) == (2.5, 3, 100)
+    Gateway.stands(session, harbor.id, epoch + 1, 9.0, 9, 9)
+    session.refresh(harbor)
+    assert harbor.open_runs == 3
+
+
 def test_a_wish_is_claimed_once_answered_and_its_arguments_are_wiped(session: Session, cast: Cast) -> None:
     with pytest.raises(Forbidden):
         GatewayRequest.ask(session, Verb.TEST, None, cast.alice, cast.now, url="ws://127.0.0.1")

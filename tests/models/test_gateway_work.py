@@ -1,10 +1,13 @@
 """A session key is an address and never a right: where what comes under it belongs, and why nowhere."""
 
+from datetime import timedelta
+
 import pytest
 
 from models import gateway_work
 from models.gateway import Gateway
 from models.gateway_work import Place
+from models.task import Task
 from models.topic import Topic
 from models.tray_item import TrayRoute
 from tests.cast import Cast
@@ -81,3 +84,17 @@ def test_what_is_held_at_an_address_is_joined_and_not_taken_by_another(harbor: H
     harbor.session.flush()
     assert harbor.gateway.address not in gateway_work.to_take(harbor.session)
     assert gateway_work.to_join(harbor.session, [harbor.gateway.address]) == {harbor.gateway.address: [twin.id]}
+
+
+def test_untold_is_what_was_claimed_and_not_begun_for_a_while_and_what_is_asked_for(harbor: Harbor) -> None:
+    task = harbor.post("hello")
+    assert harbor.claim() is task
+
+    def untold(*ids: int, after: float) -> list[Task]:
+        return gateway_work.untold(harbor.session, harbor.gateway.id, ids, timedelta(seconds=after))
+
+    assert untold(after=3600) == [] and untold(after=-3600) == untold(task.id, after=3600) == [task]
+    task.begun(harbor.session, "sent", harbor.cast.now)
+    assert untold(after=-3600) == [] and untold(task.id, after=3600) == [task]
+    harbor.end(task)
+    assert untold(task.id, after=-3600) == []

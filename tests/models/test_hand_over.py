@@ -1,10 +1,12 @@
 """Agents that name agents: handed over, and cut before it goes on for ever."""
 
 from models.agent import Agent
+from models.listeners import called
 from models.message import Delivery, Source
 from models.task import Task, TaskStatus
 from models.topic import Topic
 from tests.cast import Cast
+from tests.statements import counted
 
 
 def scribe_of(cast: Cast, name: str = "scribe") -> Agent:
@@ -44,6 +46,12 @@ def test_an_answer_that_names_nobody_or_its_own_author_is_given_to_nobody(cast: 
     scribe_of(cast)
     [task] = cast.topic.post(cast.session, cast.alice, "go", cast.now).tasks
     assert say(cast, cast.scout, task, "I am @scout, and `@scribe` is code") is None
+
+
+def test_nobody_is_looked_for_when_nobody_is_named(cast: Cast) -> None:
+    with counted() as statements:
+        assert called(cast.session, cast.topic, "x" * 200_000, cast.scout, cast.now).agents == []
+    assert statements == []
 
 
 def test_an_agent_that_is_away_gets_it_when_it_is_back(cast: Cast) -> None:

@@ -50,6 +50,9 @@ class Asking:
     @repeated
     def claim(self, gateway_id: int | None, only: Verb | None = None) -> GatewayRequest | None:
         """The next wish of a gateway that is still in time; None: of the drafts."""
+        with reading() as session:  # mostly there is none
+            if not GatewayRequest.waits(session, gateway_id, database_time(session)):
+                return None
         with transaction() as session:
             return GatewayRequest.claim(session, gateway_id, self.process_id, database_time(session), only)
 

@@ -4,7 +4,7 @@ claimed is not sent: what was claimed and not noted as begun is looked for in th
 sent again, under the same key.
 """
 
-from datetime import datetime
+from datetime import timedelta
 
 import structlog
 from gevent.pool import Pool
@@ -32,7 +32,7 @@ AT_ONCE = 8
 # A gateway that is busy or about to stop is asked again after this, unless it says when.
 BUSY_SECONDS = 2.0
 # What was sent without an answer is looked for in the history no sooner.
-SENT_SECONDS = 5.0
+SENT_FOR = timedelta(seconds=5)
 # A gateway that did not tell what it has of a task is asked again no sooner.
 UNTOLD_SECONDS = 5.0
 # Since a connect: how long a run that the history knows and nobody speaks of may stay silent.
@@ -168,19 +168,12 @@ class Courier:
 
     def _look_for_untold(self) -> None:
         """What was sent without an answer, and what the gateway was too busy to tell of after the last connect."""
+        untold = [id for id, since in self._untold.items() if clock() - since >= UNTOLD_SECONDS]
         with reading() as session:
-            now = database_time(session)
-            tasks = [task for task in gateway_work.under_way(session, [self.gateway_id]) if self._is_untold(task, now)]
+            tasks = gateway_work.untold(session, self.gateway_id, untold, SENT_FOR)
         for task in tasks:
-            self._look_for(task)
-
-    def _is_untold(self, task: Task, now: datetime) -> bool:
-        if task.id in self._sending:
-            return False
-        if task.id in self._untold:
-            return clock() - self._untold[task.id] >= UNTOLD_SECONDS
-        since = task.claimed_at if task.status == TaskStatus.CLAIMED else None
-        return since is not None and (now - since).total_seconds() >= SENT_SECONDS
+            if task.id not in self._sending and (task.id in untold or task.id not in self._untold):
+                self._look_for(task)
 
     def _look_for(self, task: Task) -> None:
         """One task that may or may not have reached the gateway, or was answered while nobody listened."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import gevent
 import structlog
 
-from models.database import repeated, transaction
+from models.database import at_once
 from models.errors import DatabaseAway
 from models.gateway import Gateway
 from models.gateway_request import GatewayRequest, Verb
@@ -47,7 +47,7 @@ class Crew:
         self._behind: set[int] = set()
         # Gateways where it is being looked for what they have of our work: nothing new is sent there before.
         self._unsettled: set[int] = set()
-        line.nudge = self._work_all
+        line.nudge = self._deliver_all
 
     def start(self) -> None:
         """Begins to hear."""
@@ -82,11 +82,17 @@ class Crew:
 
     def work(self, gateway_id: int) -> None:
         """Work may go out, and requests may wait. Without a connection only a test is answered: it makes its own."""
-        if gateway_id in self.couriers:
-            if gateway_id in self._behind and f"greets {gateway_id}" not in self._busy:
-                self._once(f"greets {gateway_id}", lambda: self._settle_in(gateway_id))
-            self._send(gateway_id)
+        self.deliver(gateway_id)
         self._once(f"requests {gateway_id}", lambda: self.answer_requests(gateway_id))
+
+    def deliver(self, gateway_id: int) -> bool:
+        """Work may go out. False when nobody is here to bring it."""
+        if gateway_id not in self.couriers:
+            return False
+        if gateway_id in self._behind and f"greets {gateway_id}" not in self._busy:
+            self._once(f"greets {gateway_id}", lambda: self._settle_in(gateway_id))
+        self._send(gateway_id)
+        return True
 
     def missed(self) -> None:
         """The gateway left out frames: what they said is in its histories."""
@@ -107,15 +113,12 @@ class Crew:
         greenlet.name = f"request {asked.id} {asked.verb}"
         return greenlet
 
-    @repeated
     def write_figures(self, gateway_id: int, latency_ms: float | None) -> None:
         """How it stands, into its row; nobody is told, as pages look by themselves."""
-        open_runs, size = self.inbox.open_runs, self.inbox.buffered_bytes
-        with transaction() as session:
-            row = session.get(Gateway, gateway_id)
-            if row is not None and row.hold_epoch == self.line.epochs.get(gateway_id):
-                row.latency_ms = row.latency_ms if latency_ms is None else round(latency_ms, 1)
-                row.open_runs, row.buffered_bytes = open_runs, size
+        epoch = self.line.epochs.get(gateway_id, -1)
+        latency = None if latency_ms is None else round(latency_ms, 1)
+        with at_once() as session:
+            Gateway.stands(session, gateway_id, epoch, latency, self.inbox.open_runs, self.inbox.buffered_bytes)
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -154,9 +157,9 @@ class Crew:
         if courier is not None and gateway_id not in self._unsettled:
             self._once(f"courier {gateway_id}", courier.run)
 
-    def _work_all(self) -> None:
+    def _deliver_all(self) -> None:
         for gateway_id in list(self.couriers):
-            self.work(gateway_id)
+            self.deliver(gateway_id)
 
     def _once(self, name: str, step: Callable[[], None]) -> None:
         """In a greenlet of its own, one at a time under a name; asked for meanwhile, it is done once more after it."""

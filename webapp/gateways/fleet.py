@@ -248,7 +248,8 @@ class Fleet:
 
     def _hear_gateway(self, id: int, heard: Heard) -> None:
         supervisor = self.supervisors.get(id)
-        if supervisor is not None:
+        # Who brings work needs no look at the gateway's row.
+        if supervisor is not None and (heard.event != "work" or not supervisor.crew.deliver(id)):
             supervisor.nudge()
 
     def _hear(self, connection: GatewayConnection, event: Event) -> None:

@@ -50,4 +50,4 @@ def asked_of_nobody() -> list[int | None]:
     with reading() as session:
         now = database_time(session)
         ids: list[int | None] = list(GatewayRequest.of_unheld(session, now))
-        return [*ids, None] if GatewayRequest.drafts_wait(session, now) else ids
+        return [*ids, None] if GatewayRequest.waits(session, None, now) else ids

@@ -35,7 +35,7 @@ class Standing:
     def look(self) -> Look:
         """Reads it."""
         with reading() as session:
-            row, now = session.get_one(Gateway, self.gateway_id), database_time(session)
+            row, now = session.execute(select(Gateway, func.now()).where(Gateway.id == self.gateway_id)).one()
             needed = row.keep or row.managed or gateway_work.is_needed(session, self.gateway_id)
             needed = needed or GatewayRequest.waits(session, self.gateway_id, now)
             busy = needed or gateway_work.has_open_work(session, self.gateway_id)

@@ -1,5 +1,6 @@
 """What a crew does about what comes while it is busy: frames that were left out, work for a gateway it reads again."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,3 +71,12 @@ def test_work_goes_out_while_histories_are_read_but_not_before_it_is_known_what_
     crew.work(1)
     assert eventually(lambda: courier.runs == 2)
     ends.set()
+
+
+def test_work_is_brought_by_a_courier_alone_and_by_nobody_before_there_is_one() -> None:
+    nothing: Any = object()
+    crew = Crew(Line("ws://harbor:1", "openclaw", ProactiveMessageBuffer(60)), nothing, nothing)
+    assert not crew.deliver(1)
+    brought = Signal()
+    crew.couriers[1] = SimpleNamespace(run=brought.set)  # type: ignore[assignment]
+    assert crew.deliver(1) and brought.wait(10)
