@@ -8,6 +8,11 @@ from gevent import monkey
 
 monkey.patch_all()
 
+# What is imported stays: to look for garbage in it took a quarter of a start. `collector` goes on with it.
+import gc
+
+gc.disable()
+
 # Everything below is imported patched, or it would block every socket.
 import errno
 import os
@@ -138,6 +143,7 @@ def lead(config: Config, listener: Any, welcome: Callable[[], None], embedded: E
         if embedded is not None:
             keeper = gevent.spawn(keep_database, embedded)
         asked = signals(embedded, parent.kill)
+        collector.leave_alone_what_is_there()
         welcome()
         asked.wait()
     finally:

@@ -22,4 +22,5 @@ def leave_alone_what_is_there() -> None:
     gc.freeze()
     gc.collect()  # the oldest are walked when a quarter of them is new: they are counted anew
     gc.set_threshold(NEW, YOUNG, MIDDLE)
+    gc.enable()  # a front door that starts quickly had it rest until now
     log.info("left_alone_by_the_collector", objects=gc.get_freeze_count())

@@ -1,12 +1,21 @@
 """Passwords and secrets: what is accepted, what is stored, and that an unknown account costs the same."""
 
 import re
+from collections.abc import Iterator
 
 import argon2
 import pytest
 
 from models import passwords
 from models.errors import Invalid
+from tests import hashing
+
+
+@pytest.fixture(scope="module", autouse=True)
+def earnest() -> Iterator[None]:
+    hashing.in_earnest()
+    yield
+    hashing.cheap()
 
 
 def refusal(password: str, email: str = "") -> str:
@@ -26,6 +35,11 @@ def test_two_hashes_of_one_password_differ_and_do_not_contain_it():
     assert first != second
     assert "correct" not in first
     assert first.startswith("$argon2id$")
+
+
+def test_a_hash_is_made_as_rfc_9106_recommends_where_memory_is_dear():
+    found = argon2.extract_parameters(passwords.hash_password("correct horse"))
+    assert found == argon2.profiles.RFC_9106_LOW_MEMORY
 
 
 def test_a_letter_written_as_two_characters_is_the_same_password():
