@@ -20,8 +20,13 @@ from models.user import User
 NAME, AGENT, AT_THE_GATEWAY = "harbor", "pilot", "pilot"
 SEATS = ("desk-1", "desk-2", "desk-3")
 CHATS = ("Which berth is free on Friday?", "Plan the crossing for the regatta.")
-TOPIC = "Talk with pilot"
-QUESTION = "/help"
+# The second tells how answers are steered, for whoever wants to play.
+TOPICS = {"Ferry times": "When does the next ferry leave?", "Talk with pilot": "/help"}
+ANSWERS = {
+    TOPICS["Ferry times"]: "At 14:30, and then every 40 minutes until 20:30.",
+    CHATS[0]: "Berths 4 and 7 are free from noon. Berth 4 has shore power.",
+    CHATS[1]: "Leave at 9:10 with the last of the ebb: you are at the start line by 10:30, with half an hour to spare.",
+}
 
 
 @dataclass
@@ -37,8 +42,9 @@ class DemoGateway:
         """Starts it and waits until it listens."""
         token = secrets.token_urlsafe(24)
         agents = [word for name in (AT_THE_GATEWAY, *SEATS) for word in ("--agent", name)]
+        answers = [word for asked, answer in ANSWERS.items() for word in ("--answer", asked, answer)]
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "webapp.playground.gateway", "--port", "0", *agents],
+            [sys.executable, "-m", "webapp.playground.gateway", "--port", "0", *agents, *answers],
             env={**environment, "OPENCLAW_GATEWAY_TOKEN": token},
             stdout=subprocess.PIPE,
             text=True,
@@ -63,8 +69,9 @@ class DemoGateway:
         except NotFound:
             gateway = gateway_changes.add(session, owner, NAME, self.url, hosts, now, self.token)
             agent = gateway_agents.add(session, owner, owner, AGENT, gateway, AT_THE_GATEWAY)
-            topic = Topic.create(session, Creative.inbox_of(session, owner.id), TOPIC, agent.id)
-            topic.post(session, owner, QUESTION, now)
+            for name, question in TOPICS.items():
+                topic = Topic.create(session, Creative.inbox_of(session, owner.id), name, agent.id)
+                topic.post(session, owner, question, now)
             pool_changes.set_pool(session, gateway.id, AT_THE_GATEWAY, "wait", SEATS, now)
             for text in CHATS:
                 chatting.open_chat(session, owner, agent.id, Chosen(text=text), now)

@@ -54,6 +54,13 @@ def talker(line: dict[str, Any]) -> GatewayClient:
     return client
 
 
+def test_it_answers_what_it_was_given_to_known_words(run: Run) -> None:
+    process = run("--answer", "Who goes there?", "A friend.", "--delay", "0", OPENCLAW_GATEWAY_TOKEN=TOKEN)
+    ours = talker(ready(process))
+    said = [text_of(ours.end(ours.chat(words))) for words in ("Who goes there?", "Who goes?")]
+    assert said == ["A friend.", "You said: Who goes?"]
+
+
 def test_it_says_where_it_is_serves_and_stops_politely(run: Run) -> None:
     process = run("--agent", "slot-1", OPENCLAW_GATEWAY_TOKEN=TOKEN)
     line = ready(process)

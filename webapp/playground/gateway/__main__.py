@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
         remote=given.remote,
         certificate=given.certificate,
         max_concurrent=given.max_concurrent,
-        habits=Habits(delay=given.delay / 1000),
+        habits=Habits(delay=given.delay / 1000, answers=dict(given.answer)),
     )
     gateway.on_exit = lambda: os._exit(137)  # as after SIGKILL: no goodbye, nothing tidied up
     wishes = {signal.SIGTERM: "stop", signal.SIGINT: "stop", signal.SIGUSR1: "restart", signal.SIGUSR2: "crash"}
@@ -103,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--remote", action="store_true", help="treat every client as one from another machine")
     parser.add_argument("--delay", type=_milliseconds, default=60, metavar="MS", help="between pieces (default: 60)")
+    parser.add_argument(
+        "--answer", nargs=2, action="append", default=[], metavar=("WORDS", "TEXT"), help="what to say to these words"
+    )
     parser.add_argument("--starting", type=_milliseconds, default=0, metavar="MS", help="refuse with 1013 for so long")
     parser.add_argument("--drain", type=_milliseconds, default=2000, metavar="MS", help="wait for runs at the end")
     return parser

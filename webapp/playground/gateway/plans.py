@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
@@ -28,12 +29,13 @@ HELP = """I am the playground gateway: I repeat what you write, unless it holds 
 
 @dataclass(frozen=True)
 class Habits:
-    """What is done when the message says nothing of it. Seconds."""
+    """What is done when the message says nothing of it. Seconds. `answers`: to messages of exactly these words."""
 
     chunks: int = 4
     delay: float = 0.0
     first: float = 0.0
     prefix: str = "You said: "
+    answers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def _pieces(words: dict[str, str], message: str, habits: Habits) -> tuple[str, .
     elif "reply" in words:
         text = words["reply"].replace("+", " ")
     else:
-        text = habits.prefix + plain(message)
+        said = plain(message)
+        text = habits.answers.get(said, habits.prefix + said)
     return split(text, int(_number(words, "chunks", LARGEST, habits.chunks)))
 
 
