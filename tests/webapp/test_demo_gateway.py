@@ -14,7 +14,7 @@ from models.topic import Topic
 from models.user import Role, User
 from tests.visitor import newcomer
 from tests.webapp.playground.gateway_client import GatewayClient
-from webapp.demo_gateway import AGENT, AT_THE_GATEWAY, NAME, TOPIC, DemoGateway
+from webapp.demo_gateway import AGENT, AT_THE_GATEWAY, NAME, TOPICS, DemoGateway
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_it_has_one_agent_and_one_topic_however_often_it_comes(app: flask.Flask,
         assert (gateway.url, gateway.token, gateway.wanted) == (second.url, second.token, True)
         [agent] = session.scalars(select(Agent).where(Agent.gateway_id == gateway.id))
         assert (agent.handle, agent.gateway_agent_id) == (AGENT, AT_THE_GATEWAY)
-        assert len(list(session.scalars(select(Topic).where(Topic.name == TOPIC)))) == 1
+        assert len(list(session.scalars(select(Topic).where(Topic.name.in_(TOPICS))))) == len(TOPICS)
     client = GatewayClient(second.url)
     assert client.connect(token=second.token)["ok"]
     listed = client.request("agents.list")["payload"]["agents"]
