@@ -4,13 +4,13 @@ import hmac
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ForeignKey, String, any_, false, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ForeignKey, Select, String, false, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from models import passwords
 from models.base import Base, Born, Id, Time
 from models.errors import Invalid, NotFound
+from models.prepared import among, prepared
 from models.user import User, check_name
 
 PREFIX = "sy"
@@ -70,8 +70,7 @@ class AccessToken(Base):
         public_ids = {parts[0] for parts in asked.values() if parts is not None}
         if not public_ids:
             return [None] * len(texts)
-        named = cls.public_id == any_(literal(sorted(public_ids), ARRAY(String)))
-        rows = session.execute(select(cls, func.now()).where(named)).all()
+        rows = session.execute(*_named(sorted(public_ids))).all()
         tokens = {token.public_id: token for token, at in rows if token.is_valid(now or at)}
         fitting = {
             text: tokens[parts[0]]
@@ -144,3 +143,8 @@ def _parts(text: str) -> tuple[str, str] | None:
     if prefix != PREFIX or not public_id or not secret or not text.isascii() or "\x00" in text:
         return None
     return public_id, secret
+
+
+@prepared
+def _named(public_ids: Sequence[str]) -> Select[AccessToken, datetime]:
+    return select(AccessToken, func.now()).where(among(AccessToken.public_id, public_ids))

@@ -6,6 +6,7 @@ of a grace window.
 
 import hashlib
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -15,13 +16,14 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import routing
 from models.agent_subscription import AgentSubscription, Left
-from models.base import Base, Born, Id, Time
+from models.base import Base, Born, Id, Time, locking
 from models.behind_gateway import BehindGateway, why_not
 from models.broadcast import broadcast
 from models.creative import Creative, CreativeShare
 from models.errors import Invalid, NotFound
 from models.holds_work import HoldsWork
 from models.is_lent import IsLent
+from models.prepared import among, prepared
 from models.sealed import Sealed
 from models.task import Task
 from models.user import User, check_name
@@ -103,9 +105,7 @@ class Agent(HoldsWork, BehindGateway, IsLent, Base):
     @classmethod
     def owned_by(cls, session: Session, user_id: int, id: int) -> "Agent | None":
         """The agent, if it is this person's own."""
-        return session.scalars(
-            select(cls).where(cls.id == id, cls.owner_id == user_id, cls.removed_at.is_(None))
-        ).first()
+        return session.scalars(*_owned_by(user_id, id)).first()
 
     # -- what its owner decides --------------------------------------------------------------------------------
 
@@ -129,9 +129,9 @@ class Agent(HoldsWork, BehindGateway, IsLent, Base):
     @classmethod
     def locked(cls, session: Session, *ids: int, also: Select[int] | None = None) -> list["Agent"]:
         """These agents, and those that a subquery names, under their row locks: by ascending id, in one statement."""
-        which = cls.id.in_(ids) if also is None else or_(cls.id.in_(ids), cls.id.in_(also))
-        query = select(cls).where(which).order_by(cls.id).with_for_update(key_share=True)
-        return list(session.scalars(query.execution_options(populate_existing=True)))
+        if also is None:
+            return list(session.scalars(*_locked(ids)))
+        return list(session.scalars(locking(cls, or_(cls.id.in_(ids), cls.id.in_(also)))))
 
     @classmethod
     def subscribe(
@@ -253,6 +253,16 @@ class Agent(HoldsWork, BehindGateway, IsLent, Base):
         session.add(agent)
         session.flush()
         return agent
+
+
+@prepared
+def _owned_by(user_id: int, id: int) -> Select[Agent]:
+    return select(Agent).where(Agent.id == id, Agent.owner_id == user_id, Agent.removed_at.is_(None))
+
+
+@prepared
+def _locked(ids: Sequence[int]) -> Select[Agent]:
+    return locking(Agent, among(Agent.id, ids))
 
 
 def _say_presence(session: Session, id: int) -> None:

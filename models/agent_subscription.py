@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, String, and_, any_, func, literal, select, text, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, Select, String, and_, any_, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born, Id, Time
 from models.database import rules
+from models.prepared import prepared
 
 SUBSCRIBE = text(
     "SELECT was_away, has_work, at FROM subscribe_agent(:agent, :session, :token, :process, :stale, false)"
@@ -130,7 +131,12 @@ class AgentSubscription(Base):
     @classmethod
     def live_of(cls, session: Session, agent_id: int, now: datetime) -> list["AgentSubscription"]:
         """The agent's live rows, oldest first."""
-        return list(session.scalars(select(cls).where(cls.agent_id == agent_id, cls.live(now)).order_by(cls.id)))
+        return list(session.scalars(*cls._live_of(agent_id, now)))
+
+    @classmethod
+    @prepared
+    def _live_of(cls, agent_id: int, now: datetime) -> Select["AgentSubscription"]:
+        return select(cls).where(cls.agent_id == agent_id, cls.live(now)).order_by(cls.id)
 
     @classmethod
     def of(cls, session: Session, agent_id: int) -> list["AgentSubscription"]:

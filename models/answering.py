@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from models.agent import Agent
@@ -13,6 +13,7 @@ from models.deciding import Words, go_on
 from models.errors import Forbidden, NotFound
 from models.message import Message
 from models.permission_request import PermissionRequest
+from models.prepared import prepared
 from models.task import Task, TaskStatus
 from models.topic import Topic
 from models.user import User
@@ -49,8 +50,7 @@ def speaker(session: Session, user: User, topic: Topic | None, task_id: int | No
         if agent is None:
             raise Forbidden(NOT_YOURS)
         return Speaker(agent, None)
-    waiting = (Task.id == task_id, Task.topic_id == topic.id, Task.status == TaskStatus.DELEGATED)
-    task = session.scalars(select(Task).where(*waiting)).first()
+    task = session.scalars(*_delegated(task_id, topic.id)).first()
     agent = None if task is None else _plugin_of(session, user, task.agent_id)
     if agent is None:
         raise Forbidden(GONE.format(id=task_id))
@@ -75,7 +75,8 @@ def answer(
     3. Without a task_id the oldest task given to the agent here is answered, if there is one.
     4. Questions of this very task are taken over: whichever is decided, now or later, goes on with a new task.
     """
-    agent, task = speaker(session, user, session.get(Topic, topic_id), task_id)
+    seen = session.get(Topic, topic_id)
+    agent, task = speaker(session, user, seen, task_id)
     topic = Topic.locked(session, topic_id)
     if topic is None:
         raise NotFound(NO_TOPIC)
@@ -96,3 +97,8 @@ def answer(
 def _plugin_of(session: Session, user: User, agent_id: int | None) -> Agent | None:
     agent = None if agent_id is None else Agent.owned_by(session, user.id, agent_id)
     return agent if agent is not None and agent.is_channel_agent else None
+
+
+@prepared
+def _delegated(id: int, topic_id: int) -> Select[Task]:
+    return select(Task).where(Task.id == id, Task.topic_id == topic_id, Task.status == TaskStatus.DELEGATED)

@@ -1,9 +1,9 @@
 """What every table shares: the declarative base, integer ids, and the database's clock."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from sqlalchemy import BigInteger, DateTime, Identity, MetaData, func, select
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Identity, MetaData, Select, TextClause, func, select
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 
 # Named constraints, so that a migration can speak of them.
@@ -16,6 +16,7 @@ NAMES = {
 }
 
 NOW = select(func.now())
+Row = TypeVar("Row", bound="Base")
 
 Id = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
 Ref = Annotated[int, mapped_column(BigInteger)]
@@ -31,6 +32,12 @@ class Base(DeclarativeBase):
     def __repr__(self) -> str:
         """Class and id only: a row's texts and secrets have no place in a log."""
         return f"<{type(self).__name__} {getattr(self, 'id', None)}>"
+
+
+def locking(cls: type[Row], *which: ColumnElement[bool] | TextClause) -> Select[Row]:
+    """The rows that fit, under their locks, by ascending id, in one statement; as they are when they are got."""
+    query = select(cls).where(*which).order_by(cls.id).with_for_update(key_share=True)  # type: ignore[attr-defined]
+    return query.execution_options(populate_existing=True)
 
 
 def utcnow() -> datetime:

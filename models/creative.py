@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.base import Base, Born, Id
 from models.broadcast import broadcast
 from models.errors import Forbidden, Invalid, NotFound
+from models.prepared import prepared
 from models.user import Role, User, check_name
 
 
@@ -131,10 +132,7 @@ class Creative(Base):
 
     def reader_ids(self, session: Session) -> list[int]:
         """The ids of the people who may read here, the owner's first."""
-        shared = select(CreativeShare.user_id).where(
-            CreativeShare.creative_id == self.id, CreativeShare.user_id.is_not(None)
-        )
-        return [self.owner_id, *(id for id in session.scalars(shared) if id is not None)]
+        return [self.owner_id, *(id for id in session.scalars(*_shared_with(self.id)) if id is not None)]
 
     def _say_rights_changed(self, session: Session, user_id: int | None) -> None:
         if user_id is not None:
@@ -168,3 +166,9 @@ class CreativeShare(Base):
     agent_id: Mapped[int | None] = mapped_column(ForeignKey("agents.id"), index=True)
     level: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[Born]
+
+
+@prepared
+def _shared_with(creative_id: int) -> Select[int | None]:
+    here = (CreativeShare.creative_id == creative_id, CreativeShare.user_id.is_not(None))
+    return select(CreativeShare.user_id).where(*here)

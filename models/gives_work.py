@@ -7,11 +7,12 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.orm import Session
 
 from models.addressing import address_of
 from models.agent import Agent, AgentKind
+from models.base import locking
 from models.broadcast import broadcast
 from models.errors import Invalid, WrongState
 from models.gateway import Gateway, Holder
@@ -19,6 +20,7 @@ from models.has_seat import HasSeat
 from models.has_steps import Step
 from models.listeners import Listeners
 from models.message import Message, check_text
+from models.prepared import among, prepared
 from models.task import Task, TaskStatus
 from models.task_status import RUNNING
 
@@ -40,16 +42,8 @@ class GivesWork(HasSeat):
         self, session: Session, message: Message, agent: Agent, taking: Listeners, actor: str, hops: int = 0
     ) -> Task:
         """A task for the agent, merged into one that still waits; `hops`: how often agents have handed it on."""
-        waiting = (
-            Task.topic_id == self.id,
-            Task.agent_id == agent.id,
-            Task.status == TaskStatus.QUEUED,
-            Task.parent_id.is_(None),
-        )
         if agent.is_channel_agent:
-            waits = session.scalars(
-                select(Task).where(*waiting).order_by(Task.id.desc()).limit(1).with_for_update(key_share=True)
-            ).first()
+            waits = session.scalars(*_last_queued(self.id, agent.id)).first()
             if waits is not None:
                 waits.hops = min(waits.hops, hops)
                 waits.merge(session, message, actor)
@@ -76,8 +70,7 @@ class GivesWork(HasSeat):
 
     def lock_agents(self, session: Session, *ids: int) -> dict[int, Agent]:
         """Those whose work waits here and these, before any task is locked (the order of locks)."""
-        waiting = select(Task.agent_id).where(Task.topic_id == self.id, Task.waits_its_turn())
-        return {agent.id: agent for agent in Agent.locked(session, *ids, also=waiting)}
+        return {agent.id: agent for agent in session.scalars(*_locked_agents(self.id, ids))}
 
     def advance_among(
         self, session: Session, agents: dict[int, Agent], now: datetime, holder: Holder | None = None
@@ -87,8 +80,7 @@ class GivesWork(HasSeat):
         What is for an agent behind a gateway is left to whoever holds that gateway, who is nudged and comes here as
         the `holder`: it claims what it then sends.
         """
-        which = (Task.topic_id == self.id, Task.waits_its_turn(), Task.agent_id.in_(list(agents)))
-        waiting = Task.locked_where(session, *which)
+        waiting = list(session.scalars(*_locked_waiting(self.id, list(agents))))
         # What was begun goes on before anything new does.
         waiting.sort(key=lambda task: (task.status != TaskStatus.SUSPENDED, task.id))
         busy = bool(waiting) and self._busy(session)
@@ -114,8 +106,7 @@ class GivesWork(HasSeat):
         self.rest(session, task.id, now)
         [task] = Task.locked(session, [task.id])
         task.finish(session, TaskStatus.CANCELLED, f"Cancelled by {by}.", now, by)
-        Task.mark_due(session, now, topic_ids=[self.id])
-        Task.mark_due(session, now, agent_id=task.agent_id)
+        Task.mark_due(session, now, agent_id=task.agent_id, topic_ids=[self.id])
         return task
 
     def retry(self, session: Session, task: Task, by: str, now: datetime) -> Task:
@@ -154,9 +145,7 @@ class GivesWork(HasSeat):
         return task
 
     def _busy(self, session: Session) -> bool:
-        # A task that waits for a person's decision does not hold up the answer to it.
-        running = (Task.topic_id == self.id, Task.status.in_(RUNNING), Task.pending_tool_call.is_(None))
-        return bool(session.scalar(select(exists().where(*running))))
+        return bool(session.scalar(*_running(self.id)))
 
     def _hand(
         self, session: Session, agent: Agent, task: Task, now: datetime, holder: Holder | None
@@ -195,3 +184,31 @@ class GivesWork(HasSeat):
             return Agent.why_not(agent, False)
         task.delegate(session, chosen.token, chosen.session_id, chosen.registration, f"Given to {agent.handle}.")
         return None
+
+
+# -- what is asked for every message ---------------------------------------------------------------------------------
+
+
+@prepared
+def _last_queued(topic_id: int, agent_id: int) -> Select[Task]:
+    own = (Task.topic_id == topic_id, Task.agent_id == agent_id, Task.parent_id.is_(None))
+    query = select(Task).where(*own, Task.status == TaskStatus.QUEUED).order_by(Task.id.desc()).limit(1)
+    return query.with_for_update(key_share=True)
+
+
+@prepared
+def _locked_agents(topic_id: int, ids: Sequence[int]) -> Select[Agent]:
+    waiting = select(Task.agent_id).where(Task.topic_id == topic_id, Task.waits_its_turn())
+    return locking(Agent, or_(among(Agent.id, ids), Agent.id.in_(waiting)))
+
+
+@prepared
+def _locked_waiting(topic_id: int, agent_ids: Sequence[int]) -> Select[Task]:
+    return locking(Task, Task.topic_id == topic_id, Task.waits_its_turn(), among(Task.agent_id, agent_ids))
+
+
+@prepared
+def _running(topic_id: int) -> Select[bool]:
+    # A task that waits for a person's decision does not hold up the answer to it.
+    running = (Task.topic_id == topic_id, Task.status.in_(RUNNING), Task.pending_tool_call.is_(None))
+    return select(exists().where(*running))

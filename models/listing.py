@@ -20,7 +20,8 @@ from models.message import Message
 from models.permission_request import PermissionRequest
 from models.reading import later_in, oldest_first
 from models.running_answer import RunningAnswer
-from models.task import Task, TaskEvent
+from models.task import Task
+from models.task_event import TaskEvent
 from models.topic import Topic
 from models.topic_read import TopicRead
 from models.user import User

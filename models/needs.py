@@ -12,7 +12,8 @@ from sqlalchemy.orm import aliased
 from models import overview
 from models.creative import Creative
 from models.message import Message
-from models.task import Task, TaskEvent, TaskStatus
+from models.task import Task, TaskStatus
+from models.task_event import TaskEvent
 from models.task_status import SuspendedFor
 from models.topic import Topic
 

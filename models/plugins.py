@@ -14,7 +14,8 @@ from models.errors import NotFound
 from models.message import Message, Source
 from models.permission_request import PermissionRequest
 from models.process import Process
-from models.task import Task, TaskEvent
+from models.task import Task
+from models.task_event import TaskEvent
 from models.topic import Topic
 from models.user import Role, User
 

@@ -9,6 +9,7 @@
 
 The function sees parameters in place of its arguments: it may compare them and add to them, and cannot look at them. A
 bool, and an argument that is None, it sees as they are. It runs once for each such shape, and for each set of timers.
+What changes rows names its arguments otherwise than the columns: a column's name stands for its new value.
 """
 
 import functools

@@ -58,8 +58,7 @@ def suspend(
     until = now + _rest(agent.quota_retries, retry_after)
     agent.quota_retries += 1
     task.suspend(session, SuspendedFor.QUOTA, f"{agent.handle} has reached its usage limit.", until)
-    Task.mark_due(session, now, topic_ids=[task.topic_id])
-    Task.mark_due(session, now, agent_id=agent.id)
+    Task.mark_due(session, now, agent_id=agent.id, topic_ids=[task.topic_id])
     return until
 
 

@@ -1,6 +1,10 @@
 """What a message says of its delivery, settled in the database whenever one of its tasks changes."""
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from models.message import Delivery
 
@@ -20,9 +24,33 @@ SETTLE = text(
                     ELSE '{Delivery.ACCEPTED}' END AS delivery,
                string_agg(t.why, ' ' ORDER BY t.id) FILTER (WHERE t.status <> 'done') AS why
         FROM task_messages tm JOIN tasks t ON t.id = tm.task_id
-        WHERE tm.message_id IN (SELECT message_id FROM task_messages WHERE task_id = :task)
+        WHERE tm.message_id IN (SELECT message_id FROM task_messages WHERE task_id = ANY(CAST(:tasks AS bigint[])))
         GROUP BY tm.message_id
     ) s
     WHERE m.id = s.message_id AND (m.delivery, m.why) IS DISTINCT FROM (s.delivery, s.why)
     """  # noqa: S608 (only our own constants are put in)
 )
+WAITING = "to_settle"
+
+
+def settle(session: Session, task_ids: Collection[int]) -> None:
+    """The messages that these tasks carry; now, or at the end of `at_once`."""
+    if WAITING in session.info:
+        session.info[WAITING].update(task_ids)
+    elif task_ids:
+        session.flush()
+        session.execute(SETTLE, {"tasks": sorted(task_ids)})
+
+
+@contextmanager
+def at_once(session: Session) -> Iterator[None]:
+    """What changes within is settled when all of it has: a task that is made and goes at once costs one statement."""
+    if WAITING in session.info:
+        yield
+        return
+    changed = session.info[WAITING] = set[int]()
+    try:
+        yield
+    finally:
+        del session.info[WAITING]
+    settle(session, changed)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, any_, bindparam, exists, func, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from models.prepared import among, prepared
 from models.task_status import SuspendedFor, TaskStatus
 
 
@@ -51,16 +51,16 @@ class TakesTurns:
 
         A column of the task, not of the topic: who holds an agent must not touch a topic's row (lock order).
         """
-        which = {"agent_id": agent_id, "topic_ids": list(topic_ids)}
-        ids = list(session.scalars(cls._waiting(), which))
+        ids = list(session.scalars(*cls._waiting(agent_id, topic_ids)))
         if ids:
             session.execute(update(cls).where(cls.id.in_(ids)).values(advance_due_at=now))
 
     @classmethod
-    @functools.cache
-    def _waiting(cls) -> Select[int]:
-        agent_id, topic_ids = bindparam("agent_id", type_=BigInteger), bindparam("topic_ids", type_=ARRAY(BigInteger))
-        which = or_(cls.agent_id == agent_id, cls.topic_id == any_(topic_ids))
+    @prepared
+    def _waiting(cls, agent_id: int | None, topic_ids: Sequence[int]) -> Select[int]:
+        which = among(cls.topic_id, topic_ids)
+        if agent_id is not None:
+            which = or_(cls.agent_id == agent_id, which)
         waiting = and_(cls.waits_its_turn(), cls.finished_at.is_(None), cls.advance_due_at.is_(None), which)
         return select(cls.id).where(waiting).order_by(cls.id).with_for_update(key_share=True)
 

@@ -15,12 +15,12 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    DateTime,
     ForeignKey,
     Index,
     String,
     Text,
     func,
+    insert,
     select,
     text,
     update,
@@ -29,16 +29,18 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import sentences
-from models.base import Base, Born, Id, Time
+from models.base import Base, Born, Id, Time, locking
 from models.broadcast import broadcast
 from models.errors import WrongState
 from models.has_steps import HasSteps
 from models.is_a_run import IsARun
 from models.message import Message
 from models.permission_request import PermissionRequest
+from models.prepared import prepared
 from models.put_aside import PutAside
-from models.settling import SETTLE
+from models.settling import settle
 from models.takes_turns import TakesTurns
+from models.task_event import TaskEvent
 from models.task_status import OPEN, SuspendedFor, TaskStatus
 
 
@@ -132,7 +134,7 @@ class Task(HasSteps, TakesTurns, PutAside, IsARun, Base):
         )
         session.add(task)
         session.flush()
-        session.add(TaskMessage(task_id=task.id, message_id=message.id))
+        task.carry(session, message)
         task.note(session, "queued", why or "Waits for its turn.", actor)
         task.changed(session)
         return task
@@ -140,7 +142,7 @@ class Task(HasSteps, TakesTurns, PutAside, IsARun, Base):
     def merge(self, session: Session, message: Message, actor: str) -> None:
         """Takes a further message in while it waits: the agent gets no history, so all it must know is in here."""
         self.content = f"{self.content}\n\n{message.text}"
-        session.add(TaskMessage(task_id=self.id, message_id=message.id))
+        self.carry(session, message)
         self.note(session, "merged", "Another message was added while it waited.", actor)
         self.changed(session)
 
@@ -148,15 +150,13 @@ class Task(HasSteps, TakesTurns, PutAside, IsARun, Base):
     def locked(cls, session: Session, ids: Iterable[int]) -> list["Task"]:
         """These tasks under their row locks, with those they are steps of, by ascending id, in one statement."""
         wanted = list(ids)
-        query = select(cls).where(WITH_PARENTS).order_by(cls.id).with_for_update(key_share=True)
-        found = session.scalars(query.execution_options(populate_existing=True), {"ids": wanted})
+        found = session.scalars(_WITH_PARENTS, {"ids": wanted})
         return [task for task in found if task.id in wanted]
 
     @classmethod
     def locked_where(cls, session: Session, *which: ColumnElement[bool]) -> list["Task"]:
         """The tasks that fit, under their row locks, by ascending id, in one statement."""
-        query = select(cls).where(*which).order_by(cls.id).with_for_update(key_share=True)
-        return list(session.scalars(query.execution_options(populate_existing=True)))
+        return list(session.scalars(locking(cls, *which)))
 
     def delegate(self, session: Session, token: str, session_id: str | None, registration: int, words: str) -> None:
         """Hands it to one session under a new generation; the process that holds the token's socket sends it."""
@@ -185,10 +185,9 @@ class Task(HasSteps, TakesTurns, PutAside, IsARun, Base):
     def sent(cls, session: Session, written: Sequence[tuple[int, str]]) -> None:
         """Stamps (task id, token) pairs whose frame a socket took."""
         for id, token in sorted(written):
-            stamp = update(cls).where(cls.id == id, cls.sent_to == token, cls.sent_at.is_(None))
-            stamped = session.execute(stamp.values(sent_at=func.now()).returning(cls.topic_id)).first()
+            stamped = session.execute(*_stamp(id, token)).first()
             if stamped is not None:
-                session.add(TaskEvent(task_id=id, event="sent", text="Its plugin has it.", actor="hub"))
+                TaskEvent.add(session, id, "sent", "Its plugin has it.", "hub")
                 cls._settle(session, id, stamped.topic_id)
 
     def finish(
@@ -237,30 +236,42 @@ class Task(HasSteps, TakesTurns, PutAside, IsARun, Base):
 
     def note(self, session: Session, event: str, words: str, actor: str) -> None:
         """A line in its timeline."""
-        session.add(TaskEvent(task_id=self.id, event=event, text=words, actor=actor))
+        TaskEvent.add(session, self.id, event, words, actor)
+
+    def carry(self, session: Session, message: Message) -> None:
+        """The message is part of what its agent is told."""
+        session.execute(_CARRIES, {"task_id": self.id, "message_id": message.id})
 
     def changed(self, session: Session) -> None:
         """Tells the topic, and settles what its messages say of their delivery."""
-        session.flush()
         self._settle(session, self.id, self.topic_id)
 
     @classmethod
     def _settle(cls, session: Session, id: int, topic_id: int) -> None:
-        session.execute(SETTLE, {"task": id})
+        settle(session, [id])
         broadcast(session, f"topic:{topic_id}", "task", task=id)
         broadcast(session, "hub", "tasks")
 
-    def timeline(self, session: Session) -> list["TaskEvent"]:
+    def timeline(self, session: Session) -> list[TaskEvent]:
         """What happened to it, oldest first (the newest 200)."""
         mine = select(TaskEvent).where(TaskEvent.task_id == self.id).order_by(TaskEvent.id.desc()).limit(200)
         return list(session.scalars(mine))[::-1]
 
 
 # Several of a kind are locked by ascending id, in one statement: an ended step changes the task it belongs to.
-WITH_PARENTS = text(
-    "tasks.id = ANY(array_cat(CAST(:ids AS bigint[]), ARRAY(SELECT step.parent_id FROM tasks step"
-    " WHERE step.id = ANY(CAST(:ids AS bigint[])) AND step.parent_id IS NOT NULL)))"
+_WITH_PARENTS = locking(
+    Task,
+    text(
+        "tasks.id = ANY(array_cat(CAST(:ids AS bigint[]), ARRAY(SELECT step.parent_id FROM tasks step"
+        " WHERE step.id = ANY(CAST(:ids AS bigint[])) AND step.parent_id IS NOT NULL)))"
+    ),
 )
+
+
+@prepared
+def _stamp(task_id: int, token: str) -> Any:
+    stamp = update(Task).where(Task.id == task_id, Task.sent_to == token, Task.sent_at.is_(None))
+    return stamp.values(sent_at=func.now()).returning(Task.topic_id)
 
 
 class TaskMessage(Base):
@@ -272,14 +283,4 @@ class TaskMessage(Base):
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
-class TaskEvent(Base):
-    """One line of a task's timeline."""
-
-    __tablename__ = "task_events"
-
-    id: Mapped[Id]
-    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id", ondelete="CASCADE"), index=True)
-    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.clock_timestamp())
-    event: Mapped[str] = mapped_column(String(32))
-    text: Mapped[str] = mapped_column(Text)
-    actor: Mapped[str] = mapped_column(String(120))
+_CARRIES = insert(TaskMessage.__table__)  # type: ignore[arg-type]

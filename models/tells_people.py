@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import Select, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from models import sentences
@@ -17,6 +17,7 @@ from models.agent_subscription import AgentSubscription
 from models.database import rules
 from models.gateway import Holder
 from models.hands_over import HandsOver
+from models.prepared import prepared
 from models.task import Task, TaskStatus
 
 # A plugin that lost its socket is back within a second or two: who says that at once says it for nothing.
@@ -44,17 +45,11 @@ class TellsPeople(HandsOver):
     @staticmethod
     def due(session: Session, now: datetime, limit: int = 100) -> list[int]:
         """Topics to advance: with tasks that may be able to go, or with a return to tell of; longest due first."""
-        there = exists().where(AgentSubscription.agent_id == Task.agent_id, AgentSubscription.live(now))
-        may_go = select(Task.topic_id, Task.advance_due_at.label("at")).where(Task.advance_due_at <= now)
-        returned = select(Task.topic_id, Task.untold_at).where(Task.untold_at.is_not(None), there)
-        found = may_go.union_all(returned).subquery()
-        topics = select(found.c.topic_id).group_by(found.c.topic_id).order_by(func.min(found.c.at))
-        return list(session.scalars(topics.limit(limit)))
+        return list(session.scalars(*_due(now, limit)))
 
     def agents_to_tell_of(self, session: Session) -> list[int]:
         """Agents of which something was cancelled here while they were away, untold."""
-        untold = (Task.topic_id == self.id, Task.untold_at.is_not(None))
-        return list(session.scalars(select(Task.agent_id).where(*untold).distinct()))
+        return list(session.scalars(*_untold(self.id)))
 
     def tell_returns(self: Any, session: Session, agents: Iterable[Agent], now: datetime) -> None:
         """Says what was cancelled while these agents (locked) were away, of those that are back."""
@@ -105,6 +100,20 @@ def _absences(session: Session, now: datetime) -> list[tuple[int, int]]:
         or_(Task.absence_told_at.is_(None), Task.absence_told_at < lost),
     )
     return [(id, topic_id) for id, topic_id in session.execute(query.order_by(Task.id))]
+
+
+@prepared
+def _due(now: datetime, limit: int) -> Select[int]:
+    there = exists().where(AgentSubscription.agent_id == Task.agent_id, AgentSubscription.live(now))
+    may_go = select(Task.topic_id, Task.advance_due_at.label("at")).where(Task.advance_due_at <= now)
+    returned = select(Task.topic_id, Task.untold_at).where(Task.untold_at.is_not(None), there)
+    found = may_go.union_all(returned).subquery()
+    return select(found.c.topic_id).group_by(found.c.topic_id).order_by(func.min(found.c.at)).limit(limit)
+
+
+@prepared
+def _untold(topic_id: int) -> Select[int]:
+    return select(Task.agent_id).where(Task.topic_id == topic_id, Task.untold_at.is_not(None)).distinct()
 
 
 def _away(session: Session, locale: str, agent: Agent, tasks: list[Task]) -> str:

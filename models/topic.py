@@ -8,8 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, ForeignKey, Index, Select, String, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from models import settling
 from models.agent import Agent
-from models.base import Base, Born, Id, Time
+from models.base import Base, Born, Id, Time, locking
 from models.broadcast import broadcast
 from models.creative import Creative
 from models.errors import Invalid, LostRace, NotFound, WrongState
@@ -179,8 +180,9 @@ class Topic(TellsPeople, HearsRuns, Base):
             message.why = taking.why
         agents = self.lock_agents(session, *(agent.id for agent in taking.agents))
         self.take_seat(session, [agent.id for agent in taking.agents], text, now)
-        tasks = [self.queue(session, message, agent, taking, user.name) for agent in taking.agents]
-        self.advance_among(session, agents, now)
+        with settling.at_once(session):
+            tasks = [self.queue(session, message, agent, taking, user.name) for agent in taking.agents]
+            self.advance_among(session, agents, now)
         self._tell_readers(session, self.creative(session))
         session.flush()
         session.expire(message, ["delivery", "why"])  # settled by its tasks, in the database
@@ -239,8 +241,7 @@ class Topic(TellsPeople, HearsRuns, Base):
             task.finish(session, TaskStatus.DONE, None, now, agent.handle)
         self.hand_over(session, message, agent, task, now)
         if task is not None:
-            Task.mark_due(session, now, topic_ids=[self.id])
-            Task.mark_due(session, now, agent_id=agent.id)
+            Task.mark_due(session, now, agent_id=agent.id, topic_ids=[self.id])
         self._tell_readers(session, self.creative(session))
         return message
 
@@ -269,8 +270,7 @@ def _seen_by(user_id: int, id: int) -> Select[Topic, Creative]:
 
 @prepared
 def _locked(id: int) -> Select[Topic]:
-    query = select(Topic).where(Topic.id == id).with_for_update(key_share=True)
-    return query.execution_options(populate_existing=True)
+    return locking(Topic, Topic.id == id)
 
 
 def _check_claim(task: Task, generation: str | None) -> None:

@@ -21,7 +21,8 @@ from models.permission_request import PermissionRequest
 from models.processed_run import ProcessedRun
 from models.reading import messages_by_id
 from models.running_answer import RunningAnswer
-from models.task import Task, TaskEvent, TaskMessage
+from models.task import Task, TaskMessage
+from models.task_event import TaskEvent
 from models.topic import Topic
 from models.user import User
 

@@ -95,6 +95,7 @@ FLOORS = (
         "sign_in_attempt",
         "takes_seat",
         "task",
+        "task_event",
         "topic_read",
         "tray_item",
         "user",

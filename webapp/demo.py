@@ -26,7 +26,8 @@ from models.creative import Creative, Level
 from models.errors import DatabaseAway
 from models.message import Message
 from models.passwords import hash_password
-from models.task import Task, TaskEvent
+from models.task import Task
+from models.task_event import TaskEvent
 from models.topic import Topic
 from models.topic_read import TopicRead
 from models.user import User

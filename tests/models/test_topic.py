@@ -9,6 +9,7 @@ from models.message import Delivery
 from models.task import Task, TaskStatus
 from models.topic import Topic
 from tests.cast import Cast
+from tests.statements import counted
 
 
 def test_a_message_goes_to_the_topics_own_agent(cast: Cast) -> None:
@@ -127,3 +128,21 @@ def test_an_agent_with_a_limit_takes_no_more_than_that(cast: Cast) -> None:
     assert second.status == TaskStatus.QUEUED and "as many tasks" in (second.why or "")
     cast.topic.reply(cast.session, cast.scout, "done", first, first.generation, cast.now)
     assert other.id in Task.due_topics(cast.session, cast.now)
+
+
+def test_what_goes_at_once_is_settled_in_one_statement(cast: Cast) -> None:
+    cast.connect()
+    with counted() as statements:
+        posted = cast.topic.post(cast.session, cast.alice, "hello", cast.now)
+    assert posted.tasks[0].status == TaskStatus.DELEGATED and posted.message.delivery == Delivery.ACCEPTED
+    settled = [statement for statement in statements if "UPDATE messages" in statement]
+    assert len(settled) == 1 and len(statements) <= 20, statements
+
+
+def test_an_answer_that_names_nobody_looks_for_nobody(cast: Cast) -> None:
+    cast.connect()
+    [task] = cast.topic.post(cast.session, cast.alice, "hello", cast.now).tasks
+    with counted() as statements:
+        cast.topic.reply(cast.session, cast.scout, "done", task, task.generation, cast.now)
+    assert not [statement for statement in statements if "FROM agents" in statement]
+    assert len(statements) <= 10, statements

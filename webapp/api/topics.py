@@ -89,8 +89,8 @@ def change_topic(ask: Ask[TopicChanges], topic_id: int) -> objects.Topic:
 
 def locked(ask: Ask[Any], topic_id: int, level: Level) -> Topic:
     """The topic under its lock, for a person who may act in it. Raises NotFound or Forbidden."""
-    Topic.seen_by(ask.session, ask.user, topic_id)
-    topic = Topic.locked(ask.session, topic_id)
+    seen = Topic.seen_by(ask.session, ask.user, topic_id)
+    topic = Topic.locked(ask.session, seen.id)
     if topic is None:
         raise NotFound("There is no such topic any more.")
     topic.creative(ask.session).require(ask.session, ask.user, level)
