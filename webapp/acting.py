@@ -5,8 +5,24 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from models.activity import Activity, ActivityKind
+from models.agent import Agent
+from models.task import Task
 from models.user import User
 from webapp.auth import address
+
+# What was done with a task, by the word of it in the log.
+DID = {
+    "cancelled": "cancelled a task of {}.",
+    "retried": "ran a task of {} again.",
+    "reassigned": "handed a task to {}.",
+}
+
+
+def acted_on(session: Session, user: User, task: Task, did: str) -> None:
+    """Records what a person did with a task, which is `cancelled`, `retried` or `reassigned` by now."""
+    about = {"task_id": task.id, "topic_id": task.topic_id, "agent_id": task.agent_id}
+    agent = session.get_one(Agent, task.agent_id)
+    acted(session, user, f"task_{did}", DID[did].format(agent.handle), **about)
 
 
 def acted(session: Session, user: User, event: str, text: str, **about: Any) -> None:

@@ -69,7 +69,7 @@ def test_a_test_of_a_lost_gateway_is_answered_at_once(joined: list[Harbor], hub:
     until(lambda: harbor.row().attempts > 1, "that it was tried again")
     path = f"/api/v1/gateways/{harbor.id}/test"
     status, answer = hub.request("POST", path, None, alice.token)
-    assert (status, answer["code"]) == (422, "unreachable") and "Is the gateway running?" in answer["error"]
+    assert (status, answer["code"]) == (422, "unreachable") and "Is the gateway running" in answer["error"]
     harbor.gateway.start()
     until(lambda: hub.request("POST", path, None, alice.token)[0] == 200, "that it works")
 

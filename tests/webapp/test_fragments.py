@@ -63,9 +63,9 @@ def test_a_message_says_where_it_came_from_and_why_it_is_not_whole(stage: Stage)
             Message.add(session, stage.topic_id, "Whole", Source.REPLY, origin="resumed", task_id=None, **about).id,
         ]
     unasked, reply = (pushed(fragments.message(heard("message", message=id)))[0] for id in said)
-    assert "unasked, from office, a scheduled job, <time" in unasked
+    assert 'unasked, from office, a scheduled job, <a class="at"' in unasked
     assert re.search(r'<p class="cut">.*data-state="off".*Stopped\.', unasked)
-    assert "on office, a run that was resumed, <time" in reply and 'class="cut"' not in reply
+    assert 'on office, a run that was resumed, <a class="at"' in reply and 'class="cut"' not in reply
     assert f'data-run="{running.key(gateway.id, "run-7")}"' in reply
     page = log(stage)
     assert without_delivery(unasked) in without_delivery(page)

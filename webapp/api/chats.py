@@ -133,7 +133,7 @@ def change_chat(ask: Ask[ChatChanges], chat_id: int) -> Chat:
 def delete_chat(ask: Ask[None], chat_id: int) -> None:
     """Ends a chat: its work is cancelled, and its seat goes to the next in line."""
     chatting.delete(ask.session, ask.user, chat_id, ask.now)
-    acted(ask.session, ask.user, "chat_deleted", f"deleted chat {chat_id}.")
+    acted(ask.session, ask.user, "chat_deleted", "deleted a chat.", detail=f"chat {chat_id}")
 
 
 @calls.call("POST", "/chats/<int:chat_id>/messages", takes=NewWords, gives=objects.Posted, status=201, advances=True)

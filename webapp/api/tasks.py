@@ -9,7 +9,7 @@ from models.creative import Level
 from models.errors import NotFound
 from models.task import Task, TaskStatus
 from models.topic import Topic
-from webapp.acting import acted
+from webapp.acting import acted_on
 from webapp.api import objects
 from webapp.api.door import Ask, Calls
 from webapp.api.fields import After, Id, Limit
@@ -61,7 +61,7 @@ def cancel(ask: Ask[None], task_id: int) -> objects.Task:
     """Ends an open task; an answer that still comes is refused. Needs the right feedback."""
     topic, task = _locked(ask, task_id)
     topic.cancel(ask.session, task, ask.user.name, ask.now)
-    _acted(ask, task, "cancelled")
+    acted_on(ask.session, ask.user, task, "cancelled")
     return _shown(ask, task_id)
 
 
@@ -70,7 +70,7 @@ def retry(ask: Ask[None], task_id: int) -> objects.Task:
     """Gives a failed or cancelled task to its agent once more. Needs the right feedback."""
     topic, task = _locked(ask, task_id)
     topic.retry(ask.session, task, ask.user.name, ask.now)
-    _acted(ask, task, "retried")
+    acted_on(ask.session, ask.user, task, "retried")
     return _shown(ask, task_id)
 
 
@@ -79,13 +79,8 @@ def reassign(ask: Ask[NewAssignee], task_id: int) -> objects.Task:
     """Gives a task that waits, failed or was cancelled to another agent. Needs the right feedback."""
     topic, task = _locked(ask, task_id)
     topic.reassign(ask.session, task, ask.given.agent_id, ask.user.name, ask.now)
-    _acted(ask, task, "reassigned")
+    acted_on(ask.session, ask.user, task, "reassigned")
     return _shown(ask, task_id)
-
-
-def _acted(ask: Ask[Any], task: Task, did: str) -> None:
-    about = {"task_id": task.id, "topic_id": task.topic_id, "agent_id": task.agent_id}
-    acted(ask.session, ask.user, f"task_{did}", f"{did} task {task.id}.", **about)
 
 
 def _locked(ask: Ask[Any], task_id: int) -> tuple[Topic, Task]:

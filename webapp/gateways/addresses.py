@@ -73,14 +73,14 @@ def _checked(host: str, port: int, hosts: Container[str], resolve: Resolver) -> 
     try:
         found = list(resolve(host, port))
     except (OSError, UnicodeError):
-        raise CannotReach(f"The name {host} could not be resolved. Check the host in the URL.") from None
+        raise CannotReach(f"The name {host} could not be resolved.") from None
     for text in found:
         address = gateway_address.literal_address(text)
         if address is None:
-            raise CannotReach(f"The name {host} could not be resolved. Check the host in the URL.")
+            raise CannotReach(f"The name {host} could not be resolved.")
         gateway_address.check_address(address, host, hosts)
     if not found:
-        raise CannotReach(f"The name {host} has no address. Check the host in the URL.")
+        raise CannotReach(f"The name {host} has no address.")
     return found
 
 
@@ -101,7 +101,7 @@ def _connected(addresses: Sequence[str], host: str, port: int) -> Any:
             raise
     refused = isinstance(failure, ConnectionRefusedError)
     why = "Nobody listens" if refused else f"The connection failed ({failure.strerror if failure else 'no reason'})"
-    raise CannotReach(f"{why} at {host}, port {port}. Is the gateway running?")
+    raise CannotReach(f"{why} at {host}, port {port}.")
 
 
 def _wrapped(sock: Any, host: str, context: ssl.SSLContext | None) -> Any:

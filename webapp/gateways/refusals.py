@@ -133,7 +133,7 @@ def of_http(status: int, retry_after: float | None = None, message: str = "") ->
         text = "The address sends visitors on to another one, which this hub does not follow."
         return Refused("unreachable", text, "Enter the gateway's final address.", details, fatal=True)
     text = f"There is no gateway at this address: it answered with HTTP {status}."
-    return Refused("unreachable", text, "Check host, port and path in the URL.", details)
+    return Refused("unreachable", text, "Check host, port and path of the address.", details)
 
 
 def of_close(code: int | None, reason: str) -> Refused:
@@ -159,7 +159,7 @@ def not_ready(text: str, retry_after: float | None = None, details: Mapping[str,
 
 def unreachable(text: str, *, fatal: bool = False, details: Mapping[str, Any] | None = None) -> Refused:
     """Nobody answers, or not as a gateway does."""
-    return Refused("unreachable", text, "Check the URL, and that the gateway is running.", details, fatal=fatal)
+    return Refused("unreachable", text, "Is the gateway running, and is the address right?", details, fatal=fatal)
 
 
 def other_protocol() -> Refused:

@@ -24,16 +24,18 @@ MOST_EXPORTED = 100_000
 KINDS = {"": "Everything", "person": "People", "gateway": "Gateways", "presence": "Agents", "hub": "The hub"}
 FIELDS = ("id", "at", "kind", "event", "text", "detail", "actor", "user_id", "address", "agent_id", "gateway_id")
 COLUMNS = (*FIELDS, "topic_id", "task_id", "state", "connection")
+# Event: the lamp of its node, and what the lamp says.
 LAMPS = {
-    "connected": "live",
-    "wanted": "working",
-    "lost": "waiting",
-    "failed": "waiting",
-    "refused": "trouble",
-    "unwanted": "off",
-    "back": "live",
-    "away": "off",
+    "connected": ("live", "Live"),
+    "wanted": ("working", "Starting"),
+    "lost": ("waiting", "Reconnecting"),
+    "failed": ("waiting", "Reconnecting"),
+    "refused": ("trouble", "Refused"),
+    "unwanted": ("off", "Stopped"),
+    "back": ("live", "Live"),
+    "away": ("off", "Away"),
 }
+DONE = ("done", "Done")
 
 blueprint = flask.Blueprint("activity", __name__)
 
@@ -107,13 +109,14 @@ def events(rows: Sequence[Any], names: Mapping[int, str], topics: Mapping[int, s
     shown, day = [], None
     for row in rows:
         its_day = row.at.astimezone(reader_zone()).date()
+        state, word = LAMPS.get(row.event, DONE)
         shown.append(
             {
                 "id": row.id,
                 "at": row.at,
                 "begins": its_day != day,
-                "state": LAMPS.get(row.event, "done"),
-                "word": row.event.replace("_", " "),
+                "state": state,
+                "word": word,
                 "text": row.text,
                 "detail": row.detail,
                 "address": row.address,
@@ -133,7 +136,7 @@ def links(row: Any, gateway: str | None, topic: str | None) -> list[tuple[str, s
     """Where the things it tells of are, by their names; a topic that the reader may not open (None) is no link."""
     hidden = row.topic_id is not None and topic is None
     found = (
-        ("the task", "tasks", None if hidden else row.task_id),
+        (f"task {row.task_id}", "tasks", None if hidden else row.task_id),
         (topic, "topics", None if hidden else row.topic_id),
         (gateway or f"gateway {row.gateway_id}", "gateways", row.gateway_id),
     )

@@ -172,7 +172,7 @@ def delete(id: int) -> flask.Response:
     user = person()
     with transaction() as session:
         chatting.delete(session, user, id, database_time(session))
-        acted(session, user, "chat_deleted", f"deleted chat {id}.")
+        acted(session, user, "chat_deleted", "deleted a chat.", detail=f"chat {id}")
     advance_due_topics()
     return go_to("chats.index")
 

@@ -169,12 +169,13 @@ def page(id: int, status: int = 200, refused: str | None = None, heard: waiting.
 
 def _agent(row: Any) -> dict[str, Any]:
     most = overview.MOST_COUNTED
+    its_name = "" if row.gateway_agent_id == row.handle else f"as {row.gateway_agent_id}"
     waits = words.plural(row.waiting, "1 task waits", "{n} tasks wait", most) if row.waiting else None
     return {
         "name": row.handle,
         "href": f"/agents/{row.id}",
         "initials": avatars.initials("agent", row.id, row.handle),
-        "words": waits or ("working" if row.working else row.gateway_agent_id),
+        "words": waits or ("working" if row.working else its_name),
     }
 
 

@@ -57,12 +57,12 @@ def act(row: Any) -> dict[str, Any]:
     links = [(words, href) for words, href in found if not href.startswith("/gateways/")]
     shown = [Markup('<a href="{}">{}</a>').format(href, words) for words, href in links]
     meta = Markup(" · ").join([*([row.detail] if row.detail else []), *shown]) or None
-    state, text = activity.LAMPS.get(row.event, "done"), row.text
+    (state, word), text = activity.LAMPS.get(row.event, activity.DONE), row.text
     if row.kind == ActivityKind.GATEWAY and row.gateway_name:  # its lines do not name it: on its page they need not
         named = row.text.startswith(f"{row.gateway_name} ")
         said = row.text[len(row.gateway_name) :] if named else f": {row.text}"
         text = Markup('<a href="/gateways/{}">{}</a>{}').format(row.gateway_id, row.gateway_name, said)
-    return {"at": row.at, "state": state, "word": row.event.replace("_", " "), "text": text, "meta": meta}
+    return {"at": row.at, "state": state, "word": word, "text": text, "meta": meta}
 
 
 def ended(row: Any) -> dict[str, Any]:

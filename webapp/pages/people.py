@@ -61,7 +61,7 @@ def take_back(id: int) -> flask.Response:
     """Ends an invitation nobody has used."""
     with transaction() as session:
         OneTimeLink.take_back(session, id)
-        acted(session, auth.person(), "invitation_taken_back", f"took back invitation {id}.")
+        acted(session, auth.person(), "invitation_taken_back", "took back an invitation.")
     return go_to("people.people")
 
 

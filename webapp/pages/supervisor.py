@@ -17,7 +17,7 @@ from models.errors import Refusal
 from models.gateway import Gateway
 from models.gateway_states import FAST_TRIES, GatewayState, Problem
 from models.user import Role, User
-from webapp import gateway_logs, gateway_words
+from webapp import gateway_logs, gateway_words, words
 from webapp.auth import at_least, person
 from webapp.hub import hub
 from webapp.pages import openclaw_preset, shell
@@ -61,6 +61,8 @@ def lead(shown: list[dict[str, Any]]) -> str | None:
     live = sum(one["state"] == GatewayState.RUNNING for one in shown)
     troubled = sum(one["lamp"].state == "trouble" for one in shown)
     needs = f" {troubled} {'needs' if troubled == 1 else 'need'} somebody." if troubled else ""
+    if live == len(shown):
+        return words.plural(live, f"{shown[0]['name']} is running.", f"{words.whole(live)} are running.")
     return f"{live} of {len(shown)} {'is' if live == 1 else 'are'} running.{needs}"
 
 

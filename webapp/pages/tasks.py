@@ -20,7 +20,7 @@ from models.task import OPEN, Task, TaskMessage, TaskStatus
 from models.topic import Topic
 from models.user import User
 from webapp import fragments, words
-from webapp.acting import acted
+from webapp.acting import acted_on
 from webapp.advance import advance_due_topics
 from webapp.auth import local_path, person, signed_in
 from webapp.pages import shell, timeline, work
@@ -175,7 +175,7 @@ def decided(id: int, did: str, verb: Verb) -> flask.Response:
     with transaction() as session:
         topic, task = locked(session, user, id)
         verb(session, topic, task, user.name, database_time(session))
-        acted(session, user, f"task_{did}", f"{did} task {id}.", task_id=id, topic_id=topic.id, agent_id=task.agent_id)
+        acted_on(session, user, task, did)
     advance_due_topics()
     back = came_from()
     if back.startswith("/topics/") and STREAM in flask.request.headers.get("Accept", ""):

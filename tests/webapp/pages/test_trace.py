@@ -36,6 +36,13 @@ def answered(stage: Stage) -> tuple[int, int, int]:
     return posted.message.id, posted.tasks[0].id, reply
 
 
+def test_the_time_of_a_message_leads_to_its_trace(stage: Stage) -> None:
+    message = stage.post("Find out why").message.id
+    alice = stage.visitor(stage.alice)
+    assert f'href="/trace?message={message}"' in alice.get(f"/topics/{stage.topic_id}").text
+    assert "Alice wrote this." in alice.get(f"/trace?message={message}").text
+
+
 def test_a_task_is_traced_from_the_question_to_the_answer(stage: Stage) -> None:
     message, task, reply = answered(stage)
     page = words(stage.visitor(stage.alice).get(f"/trace?task={task}"))
