@@ -22,6 +22,8 @@ log = structlog.get_logger("gateways")
 
 PASS_SECONDS = 0.1
 STORE_SECONDS = 1.0
+# Each time the whole text is written anew, so a long one is stored less often: after a second for so many letters.
+LETTERS_A_SECOND = 50_000
 MOST_LOOKED_UP = 20
 
 
@@ -34,6 +36,7 @@ class Speaking:
         self._revision: dict[str, int] = {}
         self._to_pass: set[str] = set()
         self._to_store: set[str] = set()
+        self._stored_at: dict[str, float] = {}
         self._greenlet: gevent.Greenlet | None = None
 
     def start(self) -> None:
@@ -61,6 +64,7 @@ class Speaking:
         about, revision = self._about.pop(run_id, None), self._revision.pop(run_id, 0)
         self._to_pass.discard(run_id)
         self._to_store.discard(run_id)
+        self._stored_at.pop(run_id, None)
         if about is not None:
             self._pass(run_id, about, text or "", [], revision + 1, over=True, cut=cut)
 
@@ -112,8 +116,10 @@ class Speaking:
         self.streams.pass_on(Broadcast(f"topic:{about.topic_id}", running.EVENT, ids), answer)
 
     def _store_all(self) -> None:
-        runs = [run for run_id in list(self._to_store) if (run := self.line.buffer.get(run_id)) is not None]
-        self._to_store.clear()
+        found = [run for run_id in self._to_store if (run := self.line.buffer.get(run_id)) is not None]
+        runs, now = [run for run in found if self._is_due(run)], clock()
+        self._to_store = {run.run_id for run in found} - {run.run_id for run in runs}
+        self._stored_at |= {run.run_id: now for run in runs}
         try:
             self._look_up([run for run in runs if run.run_id not in self._about][:MOST_LOOKED_UP])
             self._store([run for run in runs if self._about.get(run.run_id) is not None])
@@ -123,6 +129,9 @@ class Speaking:
             self._to_store.update(run.run_id for run in runs)
         except Exception:
             log.exception("answer_not_stored", address=self.line.address)
+
+    def _is_due(self, run: BufferedRun) -> bool:
+        return clock() - self._stored_at.get(run.run_id, 0.0) >= len(run.text) / LETTERS_A_SECOND
 
     @repeated
     def _store(self, runs: list[BufferedRun]) -> None:

@@ -279,7 +279,7 @@ class Supervisor:
             return
         if row.attempts:
             self.standing.settle()
-        self._wait(LOOK_SECONDS)
+        self._wait(LOOK_SECONDS * (0.75 + row_words.chance() / 2))  # not all of them at a time
         if connection.is_open:
             self.crew.write_figures(self.gateway_id, connection.latency_ms)
 
