@@ -42,7 +42,12 @@ def one(session: Session, id: int) -> Row[Any] | None:
 
 def by_name(session: Session) -> Sequence[Row[Any]]:
     """All of them, by name."""
-    return session.execute(gateways().order_by(func.lower(Gateway.name), Gateway.id)).all()
+    return rows(session, *_by_name())
+
+
+@prepared
+def _by_name() -> Select[*tuple[Any, ...]]:
+    return gateways().order_by(func.lower(Gateway.name), Gateway.id)
 
 
 def worst(session: Session, owner_id: int | None = None) -> list[Row[Any]]:

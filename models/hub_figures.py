@@ -5,7 +5,7 @@ Whoever comes first counts. Ten minutes in which no process ran have no row: a g
 
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, Float, Integer, delete, func, select
+from sqlalchemy import BigInteger, Float, Integer, Select, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -17,6 +17,7 @@ from models.gateway import Gateway
 from models.gateway_states import ConnectionState
 from models.message import Message
 from models.permission_request import PermissionRequest
+from models.prepared import prepared
 from models.task import Task, TaskStatus
 
 EVERY = timedelta(minutes=10)
@@ -56,8 +57,12 @@ class HubFigures(Base):
     @classmethod
     def between(cls, session: Session, since: datetime, until: datetime) -> dict[datetime, "HubFigures"]:
         """The rows after `since` up to `until`, by their end in UTC."""
-        rows = session.scalars(select(cls).where(cls.at > since, cls.at <= until))
-        return {row.at.astimezone(UTC): row for row in rows}
+        return {row.at.astimezone(UTC): row for row in session.scalars(*cls._between(since, until))}
+
+    @classmethod
+    @prepared
+    def _between(cls, since: datetime, until: datetime) -> Select["HubFigures"]:
+        return select(cls).where(cls.at > since, cls.at <= until)
 
     @classmethod
     def forget_old(cls, session: Session, now: datetime) -> int:

@@ -18,6 +18,7 @@ from models.creative import Creative, CreativeShare, Level
 from models.gateway import Gateway
 from models.message import Message
 from models.permission_request import PermissionRequest
+from models.prepared import among, prepared, rows
 from models.reading import later_in, oldest_first
 from models.running_answer import RunningAnswer
 from models.task import Task
@@ -162,10 +163,18 @@ def agents(user: User) -> Select[*tuple[Any, ...]]:
 
 def sessions(session: Session, agent_ids: Sequence[int], now: datetime) -> dict[int, list[Row[*tuple[Any, ...]]]]:
     """The sessions of each of these agents, oldest first, with their labels and whether they are live."""
+    found: dict[int, list[Row[*tuple[Any, ...]]]] = {}
+    for row in rows(session, *_sessions(agent_ids, now)):
+        found.setdefault(row.agent_id, []).append(row)
+    return found
+
+
+@prepared
+def _sessions(agent_ids: Sequence[int], now: datetime) -> Select[*tuple[Any, ...]]:
     own = (AgentSession.agent_id == AgentSubscription.agent_id) & (
         AgentSession.session_id == AgentSubscription.session_id
     )
-    query = (
+    return (
         select(
             AgentSubscription.agent_id,
             AgentSubscription.session_id,
@@ -175,10 +184,6 @@ def sessions(session: Session, agent_ids: Sequence[int], now: datetime) -> dict[
             AgentSubscription.dropped_at,
         )
         .outerjoin(AgentSession, own)
-        .where(AgentSubscription.agent_id.in_(agent_ids))
+        .where(among(AgentSubscription.agent_id, agent_ids))
         .order_by(AgentSubscription.id)
     )
-    found: dict[int, list[Row[*tuple[Any, ...]]]] = {}
-    for row in session.execute(query):
-        found.setdefault(row.agent_id, []).append(row)
-    return found

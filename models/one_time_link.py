@@ -4,12 +4,13 @@ import hmac
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import ForeignKey, String, delete, or_, select
+from sqlalchemy import ForeignKey, Select, String, delete, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models import passwords
 from models.base import Base, Born, Id, Time
 from models.errors import Invalid, NameTaken, NotFound
+from models.prepared import prepared
 from models.user import Role, User, check_email
 
 LIFETIME = {"set-up": timedelta(days=7), "invitation": timedelta(days=7), "reset": timedelta(hours=24)}
@@ -92,8 +93,13 @@ class OneTimeLink(Base):
     @classmethod
     def open_invitations(cls, session: Session, now: datetime) -> list["OneTimeLink"]:
         """Invitations nobody has used yet, newest first."""
+        return list(session.scalars(*cls._open(now)))
+
+    @classmethod
+    @prepared
+    def _open(cls, now: datetime) -> Select["OneTimeLink"]:
         waiting = (cls.kind == LinkKind.INVITATION, cls.used_at.is_(None), cls.expires_at > now)
-        return list(session.scalars(select(cls).where(*waiting).order_by(cls.id.desc()).limit(200)))
+        return select(cls).where(*waiting).order_by(cls.id.desc()).limit(200)
 
     @classmethod
     def take_back(cls, session: Session, id: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, case, exists, func, or_, select, true
+from sqlalchemy import Row, Select, and_, case, exists, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from models import behind_gateway
@@ -243,11 +243,22 @@ def _agents_for(user_id: int, now: datetime, limit: int) -> Select[*tuple[Any, .
     return agents(now, Agent.visible_to(user_id)).limit(limit)
 
 
-def newest_topics_in_full(session: Session, user_id: int, limit: int) -> Rows:
-    """The first of `topics_in_full`."""
-    return rows(session, *_in_full(user_id, limit))
+def page_of_topics(
+    session: Session,
+    user_id: int,
+    limit: int,
+    archived: bool = False,
+    within: int | None = None,
+    before: tuple[datetime, int] | None = None,
+) -> Rows:
+    """The first of `topics_in_full`; `before`: of those less active than at this time, or then and of a lower id."""
+    at, id = before or (None, None)
+    return rows(session, *_in_full(user_id, limit, archived, within, at, id))
 
 
 @prepared
-def _in_full(user_id: int, limit: int) -> Select[*tuple[Any, ...]]:
-    return topics_in_full(user_id).limit(limit)
+def _in_full(
+    user_id: int, limit: int, archived: bool, within: int | None, at: datetime | None, id: int | None
+) -> Select[*tuple[Any, ...]]:
+    found = topics_in_full(user_id, archived, within).limit(limit)
+    return found if at is None else found.where(tuple_(Topic.active_at, Topic.id) < tuple_(at, id))

@@ -127,7 +127,7 @@ def _happened(row: Row[Any], work: list[Row[Any]]) -> Step:
 
 
 def _asked(session: Session, ids: Collection[int]) -> list[Step]:
-    rows = session.execute(inbox.asked(None).where(PermissionRequest.task_id.in_(ids))).all()
+    rows = session.execute(inbox.asked(None, False).where(PermissionRequest.task_id.in_(ids))).all()
     steps = []
     for row in rows:
         facts = {"approval": row.id, "task": row.task_id, "tool": row.tool_name}

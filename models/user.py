@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import available_timezones
 
-from sqlalchemy import String, Text, func, select
+from sqlalchemy import Select, String, Text, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column, object_session
 
@@ -12,6 +12,7 @@ from models import passwords
 from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
 from models.errors import Invalid, NameTaken
+from models.prepared import prepared
 
 LOCALES = ("en", "ko")
 THEMES = ("light", "dark")
@@ -79,7 +80,7 @@ class User(Base):
     @classmethod
     def members(cls, session: Session) -> list["User"]:
         """Everybody who has an account, by name."""
-        return list(session.scalars(select(cls).where(cls.removed_at.is_(None)).order_by(func.lower(cls.name), cls.id)))
+        return list(session.scalars(*_members()))
 
     @classmethod
     def create(cls, session: Session, email: str, name: str, role: str, password_hash: str | None = None) -> "User":
@@ -171,3 +172,8 @@ def check_name(name: str, what: str = "name", limit: int = 80) -> str:
             **{what: f"Use letters, digits and blanks for the {what}; it contains something that cannot be shown."}
         )
     return name
+
+
+@prepared
+def _members() -> Select[User]:
+    return select(User).where(User.removed_at.is_(None)).order_by(func.lower(User.name), User.id)

@@ -22,20 +22,21 @@ def initials(kind: str, id: int | None, name: str) -> str:
     """The letters of one person ("user") or agent; of anybody else those of the name."""
     found = _Known.pairs.get((kind, id or 0))
     if id is not None and kind in ("user", "agent") and (found is None or found[0] != name):
-        _learn()
+        if _learn():  # whoever came after so many is not looked for again each time
+            _Known.pairs.setdefault((kind, id), (name, words.initials(name, kind)))
         found = _Known.pairs.get((kind, id))
     if found is None or found[0] != name:
         return words.initials(name, "agent" if kind == "agent" else "user")
     return found[1]
 
 
-def _learn() -> None:
+def _learn() -> bool:
     try:
         with transaction() as session:
             users = session.execute(select(User.id, User.name).order_by(User.id).limit(MOST)).all()
             agents = session.execute(select(Agent.id, Agent.handle).order_by(Agent.id).limit(MOST)).all()
     except DatabaseAway:
-        return
+        return False
     pairs: dict[tuple[str, int], tuple[str, str]] = {}
     for kind, rows in (("user", users), ("agent", agents)):
         taken: set[str] = set()
@@ -44,3 +45,4 @@ def _learn() -> None:
             taken.add(letters)
             pairs[kind, id] = name, letters
     _Known.pairs = pairs
+    return True

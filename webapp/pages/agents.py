@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models import gateway_reading, listing, overview
 from models.agent import Agent, AgentKind
 from models.base import database_time
-from models.database import transaction
+from models.database import reading, transaction
 from models.errors import Forbidden, Invalid
 from models.task import Task
 from models.user import Role, User
@@ -36,9 +36,9 @@ blueprint = flask.Blueprint("agents", __name__)
 def index() -> flask.Response:
     """The table; `?show=live` only those that can take work, `?show=mine` the person's own."""
     user, show = person(), flask.request.args.get("show", "")
-    with transaction() as session:
+    with reading() as session:
         now = database_time(session)
-        rows = session.execute(overview.agents(now, Agent.visible_to(user.id)).limit(MOST)).all()
+        rows = overview.agents_for(session, user.id, now, MOST)
         sessions = listing.sessions(session, [row.id for row in rows], now)
     kinds = {
         "": ("All", list(rows)),

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from models import deciding, inbox
 from models.base import database_time
-from models.database import transaction
+from models.database import reading, transaction
 from models.errors import AlreadyDecided, Invalid, Refusal, WrongState
 from models.permission_request import ApprovalStatus, Behavior, PermissionRequest
 from models.user import User
@@ -51,8 +51,8 @@ def index() -> flask.Response:
     user, before = person(), flask.request.args.get("before", "")
     further = int(before) if before.isdecimal() and len(before) < 16 else None
     over = "expired" if statuses[0] in OVER["expired"] else "decided"
-    with transaction() as session:
-        rows = session.execute(inbox.over(user, statuses, further).limit(PAGE + 1)).all()
+    with reading() as session:
+        rows = inbox.over(session, user, statuses, PAGE + 1, further)
     return answer(
         "approvals/approvals.html",
         lead=None,
@@ -68,10 +68,10 @@ def index() -> flask.Response:
 def waiting(status: int = 200, problem: str | None = None) -> flask.Response:
     """The first page: what waits for this person, then what was decided lately."""
     user = person()
-    with transaction() as session:
+    with reading() as session:
         now = database_time(session)
-        open_ = session.execute(inbox.waiting(user).limit(MOST)).all()
-        lately = session.execute(inbox.over(user, OVER["decided"]).limit(LATELY)).all()
+        open_ = inbox.waiting(session, user, MOST)
+        lately = inbox.over(session, user, OVER["decided"], LATELY)
     return answer(
         "approvals/approvals.html",
         status,
@@ -259,7 +259,7 @@ def batch_page(ids: list[int], behavior: str, form: Form, status: int = 200) -> 
 
 def still_open(session: Session, user: User, ids: list[int]) -> list[tuple[Any, Any]]:
     """Those that wait for this person, each with its whole input, the oldest first."""
-    rows = session.execute(inbox.waiting(user).where(PermissionRequest.id.in_(ids))).all()
+    rows = inbox.waiting(session, user, MOST_CHOSEN, ids)
     whole = inbox.inputs(session, [row.id for row in rows])
     return [(row, whole[row.id]) for row in rows]
 

@@ -154,7 +154,7 @@ def page(id: int, form: Form, status: int = 200) -> flask.Response:
         readers = session.execute(overview.readers(id).limit(MOST)).all()
         if form.errors and not may_share:  # there is no form to say it in
             raise Invalid(" ".join(form.errors.values()))
-        rows = session.execute(overview.topics_in_full(user.id, within=id).limit(topics.PAGE + 1)).all()
+        rows = overview.page_of_topics(session, user.id, topics.PAGE + 1, within=id)
     return answer(
         "creatives/creative.html",
         status,

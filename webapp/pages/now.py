@@ -4,16 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import flask
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models import lately, overview
 from models.base import database_time
-from models.creative import Creative
 from models.database import reading
 from models.hub_figures import HubFigures
-from models.task import Task, TaskStatus
-from models.topic import Topic
 from models.user import Role, User
 from webapp import fragments, gateway_words, words
 from webapp.auth import person, signed_in
@@ -41,7 +37,7 @@ def show() -> flask.Response:
         gateways = now_needs.seen_to_by(session, user)
         needs = now_needs.found(session, user, approvals, gateways, now)
         open_ = overview.tasks_of(session, user.id, None, MOST)
-        topics = overview.newest_topics_in_full(session, user.id, MOST)
+        topics = overview.page_of_topics(session, user.id, MOST)
         agents = overview.agents_for(session, user.id, now, MOST_AGENTS)
         last_hour = now_lately.shown(session, user, now)
         figures = HubFigures.between(session, now - DAY, now) if operator else {}
@@ -104,12 +100,8 @@ def glance(row: Any) -> dict[str, Any]:
 def day(session: Session, user: User, now: datetime) -> list[tuple[str, str]]:
     """Today in figures, in topics of this person: tasks finished (100 at most), approvals decided and their wait."""
     today = now.astimezone(fragments.reader_zone()).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
-    mine = select(Topic.id).where(Topic.creative_id.in_(Creative.readable_by(user.id)))
-    newest = select(Task.id).where(Task.topic_id.in_(mine), Task.status == TaskStatus.DONE, Task.finished_at >= today)
-    some = select(func.count()).select_from(newest.limit(overview.MOST_COUNTED).subquery())
-    finished = session.scalar(some) or 0
-    decided = lately.decided(session, user, today)
-    said = [("Tasks finished", str(shell.tally(finished) or 0)), ("Approvals decided", words.count(decided.number))]
-    if decided.wait is not None:
-        said.append(("Median wait for a person", words.span(timedelta(seconds=decided.wait))))
+    found = lately.today(session, user, today)
+    said = [("Tasks finished", str(shell.tally(found.finished) or 0)), ("Approvals decided", words.count(found.number))]
+    if found.wait is not None:
+        said.append(("Median wait for a person", words.span(timedelta(seconds=found.wait))))
     return said

@@ -28,9 +28,9 @@ def shown(session: Session, user: User, now: datetime) -> list[dict[str, Any]]:
     """As components/rail.html wants it."""
     since = now - HOUR
     found = [
-        *(act(row) for row in session.execute(lately.acts(user, since).limit(2 * MOST)) if tells(row)),
-        *(ended(row) for row in session.execute(lately.ended(user, since).limit(MOST))),
-        *(unasked(row) for row in session.execute(lately.unasked(user, since).limit(MOST))),
+        *(act(row) for row in lately.acts(session, user, since, 2 * MOST) if tells(row)),
+        *(ended(row) for row in lately.ended(session, user, since, MOST)),
+        *(unasked(row) for row in lately.unasked(session, user, since, MOST)),
     ]
     return without_echoes(sorted(found, key=itemgetter("at"), reverse=True))[:MOST]
 

@@ -38,10 +38,10 @@ class Needs:
 
 def found(session: Session, user: User, approvals: int, gateways: Sequence[Any], now: datetime) -> Needs:
     """All of it; `approvals` is how many wait, `gateways` the rows this person may see to."""
-    waiting = session.execute(inbox.waiting(user).limit(MOST)).all() if approvals else []
-    still = session.execute(needs.standing_still(user.id).limit(MOST)).all()
-    failed = session.execute(needs.fruitless(user.id, now - RECENT).limit(MOST)).all()
-    unheard = session.execute(needs.unrouted(user.id, now - RECENT).limit(MOST)).all()
+    waiting = inbox.waiting(session, user, MOST) if approvals else []
+    still = needs.standing_still(session, user.id, MOST)
+    failed = needs.fruitless(session, user.id, now - RECENT, MOST)
+    unheard = needs.unrouted(session, user.id, now - RECENT, MOST)
     rows = [
         *(approval(row, first=number == 0) for number, row in enumerate(waiting)),
         *troubled(gateways),

@@ -8,7 +8,7 @@ from models import access, membership, withdrawal
 from models.access_token import AccessToken
 from models.base import database_time
 from models.browser import Browser
-from models.database import transaction
+from models.database import reading, transaction
 from models.errors import Forbidden, Invalid, NameTaken, NotFound, WrongState
 from models.one_time_link import OneTimeLink
 from models.user import Role, User
@@ -156,7 +156,7 @@ def somebody_else(user: User) -> User:
 
 def show_all(status: int = 200, form: Form | None = None) -> flask.Response:
     """The list; `form` is an invitation that was refused."""
-    with transaction() as session:
+    with reading() as session:
         now = database_time(session)
         members, invitations = User.members(session), OneTimeLink.open_invitations(session, now)
     shown = form or Form(email="", role=Role.MEMBER)

@@ -5,14 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import flask
-from sqlalchemy import tuple_
 from sqlalchemy.orm import Session
 
 from models import overview
 from models.agent import Agent
 from models.base import database_time
 from models.creative import Creative, Level
-from models.database import transaction
+from models.database import reading, transaction
 from models.errors import Invalid, NotFound
 from models.topic import Topic
 from models.user import Role, User
@@ -37,7 +36,7 @@ blueprint = flask.Blueprint("topics", __name__)
 def index() -> flask.Response:
     """Newest activity first; `?archived=yes` shows those that were put away, `?before=<key>` those further back."""
     user, archived = person(), flask.request.args.get("archived") == "yes"
-    with transaction() as session:
+    with reading() as session:
         rows = page_of_topics(session, user, archived, flask.request.args.get("before", ""))
     more, rows = len(rows) > PAGE, rows[:PAGE]
     kept = "archived=yes&" if archived else ""
@@ -58,12 +57,11 @@ def index() -> flask.Response:
 
 def page_of_topics(session: Session, user: User, archived: bool, before: str) -> list[Any]:
     """One more row than a page has, from the key on."""
-    query = overview.topics_in_full(user.id, archived=archived)
     found = KEY.fullmatch(before)
-    if found is not None:
-        at = datetime.fromtimestamp(int(found[1]) / 1e6, UTC) if int(found[1]) < 4e15 else None
-        query = query.where(tuple_(Topic.active_at, Topic.id) < tuple_(at, int(found[2])))
-    return list(session.execute(query.limit(PAGE + 1)))
+    if found is not None and int(found[1]) >= 4e15:
+        return []
+    behind = None if found is None else (datetime.fromtimestamp(int(found[1]) / 1e6, UTC), int(found[2]))
+    return list(overview.page_of_topics(session, user.id, PAGE + 1, archived=archived, before=behind))
 
 
 def key(row: Any) -> str:

@@ -62,7 +62,7 @@ def test_a_line_leads_to_its_topic_by_name_and_to_none_that_the_reader_may_not_o
     shown = rail(stage.visitor(olga).get("/activity"))
     assert "Alice changed it." in shown and "Release" not in shown and "/topics/" not in shown
     with transaction() as session:
-        lines = session.execute(lately.acts(olga, database_time(session) - timedelta(hours=1)))
+        lines = lately.acts(session, olga, database_time(session) - timedelta(hours=1), 50)
         assert [line.topic_name for line in lines if line.event == "topic_changed"] == [None]
 
 
