@@ -3,6 +3,10 @@
 What a command makes, it prints on standard output: the id alone. All else goes to standard error.
 """
 
+import gc
+
+gc.disable()  # nothing of what is imported here is garbage, and most of these processes end before anything else is
+
 import json
 import logging
 import os
@@ -21,6 +25,9 @@ from webapp.commands.gateways import agent, gateway
 from webapp.commands.slots import slots
 from webapp.commands.terminal import Commands, become, not_yet
 from webapp.config import Config
+
+gc.freeze()
+gc.enable()
 
 FRONT_DOOR = Path(__file__).resolve().parent.parent / "wsgi.py"
 PASS_ON: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
