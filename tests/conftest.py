@@ -18,6 +18,7 @@ from models import database, schema
 from tests import hashing
 from tests.cast import Cast
 from tests.postgres import server
+from webapp import collector
 from webapp.app import create_app
 from webapp.config import Config
 
@@ -54,6 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """From now on garbage is looked for, though not there."""
     gc.freeze()
+    gc.set_threshold(collector.NEW, collector.YOUNG, collector.MIDDLE)
     gc.enable()
 
 

@@ -1,5 +1,6 @@
 """What a person decides about themselves: name, pages, password, where they are signed in, their access tokens."""
 
+from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -147,10 +148,11 @@ def show(status: int = 200, **refused: Form) -> flask.Response:
     return answer("settings/settings.html", status, user=user, now=now, **given, **forms, **choices)
 
 
-def zones() -> list[tuple[str, str]]:
+@cache  # to list them opens hundreds of files
+def zones() -> tuple[tuple[str, str], ...]:
     """The time zones to choose from; the first is for who never chose one."""
     places = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/")))
-    return [(DEVICE_ZONE, "As this device"), *((zone, zone.replace("_", " ")) for zone in places)]
+    return ((DEVICE_ZONE, "As this device"), *((zone, zone.replace("_", " ")) for zone in places))
 
 
 def _failures(user: User) -> list[dict[str, Any]]:
