@@ -1,6 +1,7 @@
 """The house rules: who may import whom, read from the imports themselves."""
 
 import ast
+import functools
 import pathlib
 import re
 import sys
@@ -152,7 +153,13 @@ def sources(*rooms: str) -> Iterator[tuple[str, ast.Module]]:
             if "migrations" in file.parts:
                 continue
             name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-            yield name, ast.parse(file.read_text())
+            yield name, parsed(file)
+
+
+@functools.cache
+def parsed(file: pathlib.Path) -> ast.Module:
+    """What a file says, read once for all rules."""
+    return ast.parse(file.read_text())
 
 
 def imports(tree: ast.Module) -> Iterator[str]:
@@ -290,7 +297,7 @@ def test_no_model_opens_a_transaction() -> None:
 def test_no_test_sleeps() -> None:
     found = []
     for file in sorted((ROOT / "tests").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(parsed(file)):
             called = node.func if isinstance(node, ast.Call) else None
             name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
             if name == "sleep" and "conditions" not in file.name and "bench" not in file.parts:
