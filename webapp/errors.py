@@ -31,7 +31,7 @@ CODES = {
 }
 SENTENCES = {
     400: "The request could not be read.",
-    404: "There is nothing at this address.",
+    404: "This is no address of this hub. Check it.",
     405: "This address does not answer to that method.",
     413: "The request is too large: 1 MiB is the limit.",
     415: "Send JSON, with Content-Type: application/json.",

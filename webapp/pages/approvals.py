@@ -250,7 +250,7 @@ def batch_page(ids: list[int], behavior: str, form: Form, status: int = 200) -> 
         "approvals/batch.html",
         status,
         title=words.plural(len(rows), f"{verb} this one", f"{verb} these {{word}}"),
-        button=f"{verb} all {len(rows)}" if len(rows) > 1 else verb,
+        button=words.plural(len(rows), verb, f"{verb} {words.whole(len(rows)).lower()}"),
         behavior=behavior,
         requests=[asked.request(row, whole) for row, whole in rows],
         form=form,

@@ -37,7 +37,8 @@ class _Stretch(NamedTuple):
 def strip(stood: Sequence[tuple[datetime, str]], now: datetime) -> Strip:
     """From since when it stood how (`gateway_reading.stood`), oldest first."""
     begun = now - WINDOW
-    stretches = _stretches(stood, begun, now)
+    changes = [one for place, one in enumerate(stood) if place == 0 or stood[place - 1][1] != one[1]]
+    stretches = _stretches(changes, begun, now)
     cells = [_cell(stretches, begun + place * CELL, begun + (place + 1) * CELL) for place in range(CELLS)]
     return Strip(cells, _says(stretches))
 

@@ -95,7 +95,7 @@ def troubled(gateways: Iterable[Any]) -> list[dict[str, Any]]:
                 "title": trouble.heading if trouble else f"{row.name} is in trouble",
                 "href": f"/gateways/{row.id}",
                 "quote": trouble.fix if trouble else row.reason,
-                "meta": [Markup("since {}").format(moment(row.state_since, "moment"))],
+                "meta": [row.name, Markup("since {}").format(moment(row.state_since, "moment"))],
                 "button": {"label": label, "href": f"/gateways/{row.id}"},
             }
         )

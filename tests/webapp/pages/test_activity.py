@@ -19,6 +19,7 @@ from models.database import transaction
 from models.user import Role
 from tests.stage import Stage
 from tests.visitor import newcomer, words
+from webapp.pages import excerpt
 from webapp.pages.activity import cell
 
 
@@ -139,6 +140,16 @@ def test_every_word_has_to_be_there(stage: Stage) -> None:
     alice = stage.visitor(stage.alice)
     assert "One message" in words(alice.get("/search?q=cellar+quitten"))
     assert "Nothing that you may read" in words(alice.get("/search?q=attic+quitten"))
+
+
+def test_what_is_found_is_shown_around_the_word_without_signs_and_in_whole_words() -> None:
+    text = "It moved from `bookworm` to **trixie** this morning, and nobody was told of it at all. " * 3
+    door = "Look at the cellar door, which is open since Friday. "
+    shown = excerpt.around(f"{text}\n\n- {door}\n\n{text}", ["cellar"])
+    assert shown.startswith("… ") and shown.endswith(" …") and door in shown
+    known = set(f"{text}{door}".replace("`", "").replace("*", "").split())
+    assert set(shown[2:-2].split()) <= known, shown
+    assert len(excerpt.around("y" * 1000, ["z"])) == 182
 
 
 @pytest.mark.parametrize("asked", ["'", "a & b", "!!!", "%00", "(((", "x' | 'y", "a:*b", "\\", "한국"])

@@ -153,6 +153,8 @@ def test_a_strip_counts_the_worst_moment_of_a_cell() -> None:
     assert late.cells == ["none"] * 34 + ["waiting", "trouble"]
     new = strip([(NOW - timedelta(minutes=5), S.STARTING), (NOW - timedelta(minutes=4), S.RUNNING)], NOW)
     assert (new.cells, new.says) == (["none"] * 35 + ["live"], "4 min live")
+    noted = [(NOW - timedelta(minutes=5), S.STARTING), (NOW - timedelta(minutes=4), S.STARTING)]
+    assert strip([*noted, (NOW - timedelta(minutes=3), S.RUNNING)], NOW).cells[-1] == "live", "a note on the way"
     stopped = strip([(begun, S.RUNNING), (NOW - timedelta(hours=12), S.STOPPED)], NOW)
     assert (stopped.cells[17], stopped.cells[19], stopped.says) == ("live", "off", "12 h live and 12 h stopped")
     assert strip([], NOW) == (["none"] * CELLS, "Nothing is known yet")

@@ -23,7 +23,7 @@ from tests.visitor import newcomer, words
 
 def test_a_fresh_hub_says_what_comes_next(stage: Stage) -> None:
     page = stage.visitor(newcomer(name="Nora")).get("/")
-    assert "This hub is fresh" in words(page) and 'href="/topics/new"' in page.text
+    assert "You have no agent and no topic yet" in words(page) and 'href="/topics/new"' in page.text
     assert "switchyard playground agent" in words(page)
 
 
