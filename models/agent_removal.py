@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from models.access_token import AccessToken
@@ -45,7 +45,8 @@ def loss(session: Session, agent: Agent) -> Loss:
     topics = select(func.count()).where(Topic.primary_agent_id == agent.id, Topic.archived_at.is_(None))
     chats = select(func.count()).where(ChatSession.agent_id == agent.id, ChatSession.state != ChatState.DELETED)
     plugin = (AccessToken.user_id == agent.owner_id, AccessToken.plugin_at.is_not(None))
-    tokens = select(func.count()).where(*plugin, AccessToken.revoked_at.is_(None))
+    valid = or_(AccessToken.expires_at.is_(None), AccessToken.expires_at > func.now())
+    tokens = select(func.count()).where(*plugin, AccessToken.revoked_at.is_(None), valid)
     counts = (sessions, tasks, open_approvals([agent.id]), topics, chats, tokens)
     return Loss(*(session.scalar(count) or 0 for count in counts))
 

@@ -1,10 +1,13 @@
-"""The log of activity as a person may read it: admins and operators all of it, others what they or their agents did."""
+"""The log of activity as a person may read it: admins and operators all of it, others what they or their agents did.
+
+From which address somebody else did it is for operators alone.
+"""
 
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, case, null, or_, select
 from sqlalchemy.orm import Session
 
 from models.activity import Activity
@@ -16,11 +19,12 @@ from models.user import Role, User
 
 def activity(user: User) -> Select[*tuple[Any, ...]]:
     """The lines this person may read, to be narrowed and cut by key; rows of all columns."""
-    shown = select(*Activity.__table__.c)
     if user.is_at_least(Role.OPERATOR):
-        return shown
+        return select(*Activity.__table__.c)
     own = select(Agent.id).where(Agent.owner_id == user.id)
-    return shown.where(or_(Activity.user_id == user.id, Activity.agent_id.in_(own)))
+    mine = case((Activity.user_id == user.id, Activity.address), else_=null()).label("address")
+    shown = [mine if column.name == "address" else column for column in Activity.__table__.c]
+    return select(*shown).where(or_(Activity.user_id == user.id, Activity.agent_id.in_(own)))
 
 
 def topic_names(session: Session, user: User, ids: Collection[int]) -> dict[int, str]:

@@ -17,7 +17,7 @@ from models.topic import Topic
 from models.user import User
 
 PAGE = 30
-MOST_TOPICS = 10
+MOST_TOPICS = 10  # of which one more is looked for, to know that there are more
 # So many of the newest messages are read one by one; so many that fit anywhere are looked at.
 NEWEST = 20_000
 MOST_FOUND = 5_000
@@ -34,11 +34,25 @@ class Found(NamedTuple):
 
 
 def query_of(text: str) -> str | None:
-    """What was typed, for Postgres: all words, the last one may go on. None when there is no word in it."""
-    words = WORD.findall(text.replace("\x00", "")[:LONGEST].lower())
-    if not words:
+    """What was typed, for Postgres: all words, the last one may go on. None when there is no word in it.
+
+    Postgres takes a host, a version, an email address or a path for one word, and so it is looked for as it was
+    written, too.
+    """
+    given = [part for part in text.replace("\x00", "")[:LONGEST].lower().split() if WORD.search(part)]
+    if not given:
         return None
-    return " & ".join([*(f"'{word}'" for word in words[:-1]), f"'{words[-1]}':*"])
+    return " & ".join([*(_alternatives(part, "") for part in given[:-1]), _alternatives(given[-1], ":*")])
+
+
+def _alternatives(part: str, end: str) -> str:
+    """All words of a part that has no blanks, or the part as it is; `end` says whether the last may go on."""
+    words = WORD.findall(part)
+    apart = " & ".join([*(f"'{word}'" for word in words[:-1]), f"'{words[-1]}'{end}"])
+    if words == [part]:
+        return apart
+    whole = part.replace("\\", "\\\\").replace("'", "''")
+    return f"({apart} | '{whole}'{end})"
 
 
 def topics(session: Session, user: User, text: str) -> list[Row[Any]]:
@@ -55,7 +69,7 @@ def topics(session: Session, user: User, text: str) -> list[Row[Any]]:
         .where(Topic.creative_id.in_(Creative.readable_by(user.id)), fits)
         .order_by(Topic.id.desc())
     )
-    return list(session.execute(mine.limit(MOST_TOPICS)))
+    return list(session.execute(mine.limit(MOST_TOPICS + 1)))
 
 
 def messages(session: Session, user: User, text: str, before: int | None = None) -> Found:

@@ -172,7 +172,10 @@ def client() -> Any:
 
 def local_path(target: str | None) -> str:
     """A path of this hub to go back to; anything that could lead elsewhere becomes the home page."""
-    parts = urlsplit(target or "")
+    try:
+        parts = urlsplit(target or "")
+    except ValueError:  # "//[x": half an address
+        return "/"
     if not target or parts.scheme or parts.netloc or not target.startswith("/") or target[1:2] in ("/", "\\"):
         return "/"
     return target if target.isprintable() and "\\" not in target else "/"

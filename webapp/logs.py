@@ -26,11 +26,12 @@ _secrets_in_text: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"([\w/.\]])\?[^\s\"'<>]+"), rf"\1?{MASK}"),
     (re.compile(_pair), rf"\1{MASK}"),
     (re.compile(r"\bgAAAAA[A-Za-z0-9_=-]{20,}"), MASK),  # a sealed value
+    (re.compile(r"\bsy_[A-Za-z0-9]{10}_[A-Za-z0-9_-]{16,}"), MASK),  # an access token of ours
     (re.compile(r"(?s)(\[parameters: ).*?\](?=\n|$)"), rf"\1{MASK}]"),  # of a failed statement, as SQLAlchemy tells it
     (re.compile(r"(Failing row contains ).*"), rf"\1{MASK}"),
 ]
 # One look for what any of them needs: most texts have nothing of it, and there are several on every line.
-_worth_a_look = re.compile(r"(?i)[?=:]|\b(?:bearer|basic)\s|/(?:set-up|invitation|reset)/|gAAAAA|Failing row")
+_worth_a_look = re.compile(r"(?i)[?=:]|\b(?:bearer|basic)\s|/(?:set-up|invitation|reset)/|gAAAAA|\bsy_|Failing row")
 _control = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 

@@ -109,9 +109,9 @@ def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def count(number: int | None) -> str:
-    """A figure: "1,204"; unknown is an en dash."""
-    return "–" if number is None else f"{number:,}"
+def count(number: int | str | None) -> str:
+    """A figure: "1,204"; unknown is an en dash, and "99+" stays as it is."""
+    return "–" if number is None else number if isinstance(number, str) else f"{number:,}"
 
 
 def spelled(number: int) -> str:

@@ -125,6 +125,7 @@ def test_what_is_named_like_a_secret_is_masked_at_any_depth(written, name):
         "connect(password='hunter2')",
         '{"token": "hunter2"}',
         "SWITCHYARD_SECRET_KEY_TOKEN=hunter2",
+        "the key sy_abcdefghij_hunter2hunter2hunter2 is unknown",
         "1a2b3c4d:gAAAAABhunter2hunter2hunter2hunter2==",
         "[SQL: INSERT ...]\n[parameters: {'text': 'hunter2', 'list': ['hunter2']}]\n(Background on this error",
         "DETAIL:  Failing row contains (5, hunter2, null).",

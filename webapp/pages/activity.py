@@ -133,12 +133,12 @@ def tab(kept: dict[str, str], kind: str, label: str, current: bool) -> dict[str,
 
 
 def links(row: Any, gateway: str | None, topic: str | None) -> list[tuple[str, str]]:
-    """Where the things it tells of are, by their names; a topic that the reader may not open (None) is no link."""
+    """Where the things it tells of are, by their names; a topic or gateway that the reader may not open is no link."""
     hidden = row.topic_id is not None and topic is None
     found = (
         (f"task {row.task_id}", "tasks", None if hidden else row.task_id),
         (topic, "topics", None if hidden else row.topic_id),
-        (gateway or f"gateway {row.gateway_id}", "gateways", row.gateway_id),
+        (gateway, "gateways", None if gateway is None else row.gateway_id),
     )
     return [(words or "", f"/{path}/{id}") for words, path, id in found if id is not None]
 

@@ -48,6 +48,7 @@ def show() -> flask.Response:
         lead=lead(needs.count, agents, bool(new)),
         needs=needs,
         under_way=[work.shown(row) for row in open_],
+        open_tasks=shell.tally(shell.seen(user).counts.tasks) or 0,
         new=[news(row) for row in new],
         last_hour=last_hour,
         charts=charts.of_last_day(figures, now) if operator else [],
@@ -97,11 +98,17 @@ def glance(row: Any) -> dict[str, Any]:
     return {"id": row.id, "name": row.name, "lamp": lamp, "said": said}
 
 
-def day(session: Session, user: User, now: datetime) -> list[tuple[str, str]]:
-    """Today in figures, in topics of this person: tasks finished (100 at most), approvals decided and their wait."""
+def day(session: Session, user: User, now: datetime) -> list[tuple[str, str, str | None]]:
+    """Today in figures, in topics of this person: tasks finished (100 at most), approvals decided and their wait.
+
+    Each with the address of its list.
+    """
     today = now.astimezone(fragments.reader_zone()).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
     found = lately.today(session, user, today)
-    said = [("Tasks finished", str(shell.tally(found.finished) or 0)), ("Approvals decided", words.count(found.number))]
+    said: list[tuple[str, str, str | None]] = [
+        ("Tasks finished", str(shell.tally(found.finished) or 0), "/tasks?status=done"),
+        ("Approvals decided", words.count(found.number), "/approvals?status=decided"),
+    ]
     if found.wait is not None:
-        said.append(("Median wait for a person", words.span(timedelta(seconds=found.wait))))
+        said.append(("Median wait for a person", words.span(timedelta(seconds=found.wait)), None))
     return said

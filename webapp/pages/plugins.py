@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from models import plugins
 from models.access_token import AccessToken
 from models.base import database_time
+from models.creative import Level
 from models.database import transaction
 from models.errors import Forbidden, Invalid
 from models.task import Task, TaskStatus
@@ -86,16 +87,16 @@ def show(id: int) -> flask.Response:
         now = database_time(session)
         row = plugins.session_of(session, user, id, now)
         topic = plugins.topic_of(session, row)
-        tested = session.get(Task, as_id(flask.request.args.get("test", "")) or 0)
+        own = row.owner_id == user.id
+        tested = session.get(Task, as_id(flask.request.args.get("test", "")) or 0) if own else None
         tested = tested if tested is not None and tested.agent_id == row.agent_id else None
         tokens = [token for token in AccessToken.of(session, user) if token.is_valid(now)]
         frames = plugins.frames(session, row)
-    own = row.owner_id == user.id
     return answer(
         "plugins/plugin.html",
         plugin=shown(row, user),
         program=row.program,
-        facts=facts(row, topic, own),
+        facts=facts(row, topic if own else None),
         steps=steps(row, topic, tested, bool(tokens) if own else None),
         frames=frames,
         may_test=own and topic is not None,
@@ -125,6 +126,7 @@ def own_topic(session: Session, user: User, row: Any) -> Topic:
     topic = None if found is None else Topic.locked(session, found.id)
     if topic is None:
         raise Forbidden("Only its owner sends a plugin a test: it comes as a message in the owner's inbox.")
+    topic.creative(session).require(session, user, Level.FEEDBACK)
     if topic.archived:
         topic.archive(session, False, database_time(session))
     return topic
@@ -163,8 +165,8 @@ def lamp(row: Any) -> dict[str, Any]:
     return {"state": "off", "word": "Not connected"}
 
 
-def facts(row: Any, topic: Topic | None, own: bool) -> list[tuple[str, Any]]:
-    """What is known of it."""
+def facts(row: Any, topic: Topic | None) -> list[tuple[str, Any]]:
+    """What is known of it; its topic is named to its owner alone."""
     pairs: list[tuple[str, Any]] = [("Session", row.session_id), ("Version", row.program or "not told")]
     pairs.append(("Registered", words.plural(row.registrations, "once", "{n} times")))
     if row.connected_at is not None:
@@ -172,8 +174,7 @@ def facts(row: Any, topic: Topic | None, own: bool) -> list[tuple[str, Any]]:
     if row.host is not None:
         pairs.append(("Held by", f"process {row.pid} on {row.host}"))
     if topic is not None:
-        named = Markup('<a href="/topics/{}">{}</a>').format(topic.id, topic.name) if own else topic.name
-        pairs.append(("Its topic", named))
+        pairs.append(("Its topic", Markup('<a href="/topics/{}">{}</a>').format(topic.id, topic.name)))
     return pairs
 
 

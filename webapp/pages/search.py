@@ -31,7 +31,8 @@ def show() -> flask.Response:
         "search/search.html",
         asked=asked,
         lead=lead(asked, topics, found),
-        topics=topics,
+        topics=topics[: search.MOST_TOPICS],
+        more_topics=len(topics) > search.MOST_TOPICS,
         messages=[shown(row, asked) for row in found.messages],
         older=flask.url_for("search.show", q=asked, before=found.next) if found.next else None,
         complete=found.complete,
@@ -48,7 +49,9 @@ def lead(asked: str, topics: list[Any], found: search.Found) -> str | None:
         return "Nothing that you may read has these words."
     parts = []
     if topics:
-        parts.append(words.plural(len(topics), "One topic", "{Word} topics"))
+        shown = min(len(topics), search.MOST_TOPICS)
+        more = "more than " if len(topics) > shown else ""
+        parts.append(words.plural(shown, "one topic", more + "{word} topics"))
     if found.messages:
         more = "more than " if found.next else ""
         parts.append(words.plural(len(found.messages), "one message", more + "{word} messages"))

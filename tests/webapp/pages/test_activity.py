@@ -67,6 +67,18 @@ def test_a_line_leads_to_its_topic_by_name_and_to_none_that_the_reader_may_not_o
         assert [line.topic_name for line in lines if line.event == "topic_changed"] == [None]
 
 
+def test_from_where_somebody_else_did_it_is_for_operators(stage: Stage) -> None:
+    with transaction() as session:
+        about = {"user_id": stage.ada.id, "agent_id": stage.scout_id, "address": "10.9.8.7", "gateway_id": 77}
+        Activity.record(session, ActivityKind.PERSON, "tried", "Ada allowed Bash.", **about)
+    alice, olga = stage.visitor(stage.alice), stage.visitor(newcomer(Role.OPERATOR, "Olga"))
+    for page in ("/activity", "/activity.csv", "/activity.jsonl"):
+        shown = alice.get(page).text
+        assert "Ada allowed Bash." in shown and "10.9.8.7" not in shown and "127.0.0.1" in shown
+        assert "10.9.8.7" in olga.get(page).text
+    assert "/gateways/77" not in alice.get("/activity").text  # it would be refused
+
+
 def rail(page: flask.Response) -> str:
     """What happened, as the page tells it."""
     found = re.search(r'(?s)<ol class="rail".*?</ol>', page.text)
@@ -152,7 +164,25 @@ def test_what_is_found_is_shown_around_the_word_without_signs_and_in_whole_words
     assert len(excerpt.around("y" * 1000, ["z"])) == 182
 
 
-@pytest.mark.parametrize("asked", ["'", "a & b", "!!!", "%00", "(((", "x' | 'y", "a:*b", "\\", "한국"])
+@pytest.mark.parametrize(
+    "asked",
+    ["db7.example.com", "example.c", "1.5.2", "1.5", "10.0.0.7", "src/models/topic.py", "ann@example.org", "-5"],
+)
+def test_what_postgres_takes_for_one_word_is_found_as_it_was_written(stage: Stage, asked: str) -> None:
+    stage.post("See db7.example.com, example.com, 1.5.2, 10.0.0.7, src/models/topic.py, ann@example.org, -5 degrees")
+    stage.post("Nothing of the kind")
+    assert "One message, newest first." in words(stage.visitor(stage.alice).get(f"/search?q={asked}"))
+
+
+def test_topics_that_are_not_shown_are_not_kept_quiet(stage: Stage) -> None:
+    for number in range(search.MOST_TOPICS + 1):
+        stage.topic(f"Brombeere {number}")
+    page = words(stage.visitor(stage.alice).get("/search?q=brombeere"))
+    assert "More than ten topics, newest first." in page and "Brombeere 10 In Docs" in page
+    assert "Brombeere 0 In Docs" not in page and "Add a word to find others." in page
+
+
+@pytest.mark.parametrize("asked", ["'", "a & b", "!!!", "%00", "(((", "x' | 'y", "a:*b", "\\", "한국", "a'b\\'c"])
 def test_nothing_that_is_typed_breaks_the_search(stage: Stage, asked: str) -> None:
     assert stage.visitor(stage.alice).get("/search", follow=True).status_code == 200
     assert stage.visitor(stage.alice).get(f"/search?q={asked}").status_code == 200

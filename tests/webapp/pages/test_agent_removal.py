@@ -1,6 +1,7 @@
 """Removing an agent: what is lost is said first, and only its owner and admins do it."""
 
 import uuid
+from datetime import timedelta
 
 import pytest
 
@@ -56,6 +57,15 @@ def test_what_is_lost_is_said_first_and_then_it_is_done(stage: Stage) -> None:
         assert AgentSubscription.of(session, stage.scout_id) == []
     assert alice.get(f"/agents/{stage.scout_id}").status_code == 404
     assert "Find out why" in words(alice.get(f"/topics/{stage.topic_id}"))
+
+
+def test_a_token_that_has_expired_does_not_stay_valid(stage: Stage) -> None:
+    with transaction() as session:
+        now = database_time(session)
+        token, _ = AccessToken.create(session, session.merge(stage.alice), "old", now - timedelta(days=2), 1)
+        AccessToken.note_plugin(session, token.id, now)
+    said = words(stage.visitor(stage.alice).get(f"/agents/{stage.scout_id}/remove"))
+    assert "stays valid" not in said and "A plugin that registers again under this name brings it back." in said
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.MEMBER, Role.APPROVER, Role.OPERATOR])

@@ -4,6 +4,8 @@ import re
 import uuid
 from datetime import timedelta
 
+from pytest import MonkeyPatch
+
 from models import gateway_agents
 from models.activity import Activity, ActivityKind
 from models.base import database_time
@@ -31,6 +33,15 @@ def test_a_quiet_hub_says_so_and_has_no_yellow(stage: Stage) -> None:
     page = stage.visitor(stage.alice).get("/")
     assert "Nothing needs you. All is quiet." in words(page) and "You have read everything." in words(page)
     assert 'class="badge"' not in page.text and "needs-you" not in page.text.split("<main")[1]
+
+
+def test_figures_lead_to_their_lists_and_count_what_is_not_shown(stage: Stage, monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.pages.now.MOST", 1)
+    stage.post("Find out why")
+    stage.post("And what then", topic_id=stage.topic("Other", stage.scout_id))
+    page = stage.visitor(stage.alice).get("/")
+    assert "Under way 2" in words(page)
+    assert 'href="/tasks?status=done"' in page.text and 'href="/approvals?status=decided"' in page.text
 
 
 def test_a_task_that_came_to_nothing_needs_the_one_who_asked(stage: Stage) -> None:

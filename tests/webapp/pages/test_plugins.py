@@ -11,7 +11,8 @@ from models.agent import Agent
 from models.agent_session import AgentSession
 from models.base import database_time
 from models.database import transaction
-from models.task import Task
+from models.task import Task, TaskStatus
+from models.user import Role, User
 from tests.stage import Stage
 from tests.visitor import newcomer, words
 
@@ -82,6 +83,23 @@ def test_a_test_is_a_real_task_whose_way_the_page_shows(stage: Stage) -> None:
         [task] = Task.locked(session, [task_id])
         task.finish(session, "failed", "scout broke.", database_time(session), "hub")
     assert "came to nothing: scout broke." in words(alice.get(went.location))
+
+
+def test_an_operator_reads_of_a_plugin_what_is_no_ones_words(stage: Stage) -> None:
+    task = stage.post("Find out why").tasks[0].id
+    stage.end(task, TaskStatus.FAILED, "The plan is on the desk.")
+    plugin = plugin_of(stage)
+    page = words(stage.visitor(newcomer("operator", "Olga")).get(f"/plugins/{plugin}?test={task}"))
+    assert "The plan" not in page and "Claude my-repo" not in page and "Message received: not tried yet." in page
+    own = words(stage.visitor(stage.alice).get(f"/plugins/{plugin}?test={task}"))
+    assert "The plan is on the desk." in own and "Claude my-repo" in own
+
+
+def test_a_viewer_sends_no_test(stage: Stage) -> None:
+    with transaction() as session:
+        session.get_one(User, stage.alice.id).role = Role.VIEWER
+    alice = stage.visitor(stage.alice)
+    assert alice.post(f"/plugins/{plugin_of(stage)}/test").status_code == 403
 
 
 def test_nobody_sends_a_test_to_somebody_elses_plugin(stage: Stage) -> None:
