@@ -30,6 +30,12 @@ class Holder(NamedTuple):
     name: str
 
 
+# Asked by everything that is written for a gateway, so it is written out.
+HELD = text(
+    "SELECT id FROM gateways WHERE id = :id AND hold_epoch = :epoch AND held_until > clock_timestamp() FOR SHARE"
+)
+
+
 class Gateway(Base):
     """One gateway. Several with the same address and the same token share one socket."""
 
@@ -240,8 +246,7 @@ class Gateway(Base):
     @classmethod
     def is_held(cls, session: Session, id: int, epoch: int) -> bool:
         """Whether this epoch still holds it, under a share lock: what is written next stands or falls with it."""
-        query = select(cls.id).where(cls.id == id, cls.hold_epoch == epoch, cls.held_until > func.clock_timestamp())
-        return session.execute(query.with_for_update(read=True)).first() is not None
+        return session.execute(HELD, {"id": id, "epoch": epoch}).first() is not None
 
     @classmethod
     def stands(

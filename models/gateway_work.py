@@ -72,14 +72,24 @@ def _untold(gateway_id: int, ids: Sequence[int], after: timedelta) -> Select[Tas
 
 def task_of_run(session: Session, gateway_ids: Collection[int], run_id: str) -> Task | None:
     """The task that a run of these gateways is for, open or ended."""
-    mine = (Task.gateway_id.in_(list(gateway_ids)), Task.run_id == run_id[:200])
-    return session.scalars(select(Task).where(*mine).order_by(Task.id.desc()).limit(1)).first()
+    return session.scalars(*_task_of_run(list(gateway_ids), run_id[:200])).first()
+
+
+@prepared
+def _task_of_run(gateway_ids: Sequence[int], run_id: str) -> Select[Task]:
+    mine = (among(Task.gateway_id, gateway_ids), Task.run_id == run_id)
+    return select(Task).where(*mine).order_by(Task.id.desc()).limit(1)
 
 
 def tasks_in_session(session: Session, gateway_ids: Collection[int], key: str) -> list[Task]:
     """Tasks under way in a session, by its key in any case."""
-    mine = (Task.gateway_id.in_(list(gateway_ids)), Task.status.in_(RUNNING), Task.session_key == key.lower())
-    return list(session.scalars(select(Task).where(*mine).order_by(Task.id)))
+    return list(session.scalars(*_tasks_in_session(list(gateway_ids), key.lower())))
+
+
+@prepared
+def _tasks_in_session(gateway_ids: Sequence[int], key: str) -> Select[Task]:
+    mine = (among(Task.gateway_id, gateway_ids), Task.status.in_(RUNNING), Task.session_key == key)
+    return select(Task).where(*mine).order_by(Task.id)
 
 
 def has_open_work(session: Session, gateway_id: int) -> bool:

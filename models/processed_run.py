@@ -3,13 +3,21 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, String, delete, exists, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, String, delete, exists, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from models.base import Base, Born
 
 KEPT = timedelta(days=30)
+# Written out: each end of a run says both.
+CLAIM = text(
+    "INSERT INTO processed_runs (gateway_id, run_id, state, source) VALUES (:gateway_id, :run_id, :state, :source)"
+    " ON CONFLICT DO NOTHING RETURNING run_id"
+)
+LINK = text(
+    "UPDATE processed_runs SET message_id = :message_id, task_id = :task_id"
+    " WHERE gateway_id = :gateway_id AND run_id = :run_id"
+)
 
 
 class ProcessedRun(Base):
@@ -28,8 +36,8 @@ class ProcessedRun(Base):
     @classmethod
     def claim(cls, session: Session, gateway_id: int, run_id: str, state: str, source: str | None = None) -> bool:
         """Notes that this run ends here, in this transaction; False when somebody has done so before."""
-        new = insert(cls).values(gateway_id=gateway_id, run_id=run_id[:200], state=state, source=source)
-        return session.execute(new.on_conflict_do_nothing().returning(cls.run_id)).first() is not None
+        values = {"gateway_id": gateway_id, "run_id": run_id[:200], "state": state, "source": source}
+        return session.execute(CLAIM, values).first() is not None
 
     @classmethod
     def known(cls, session: Session, gateway_id: int, run_id: str) -> bool:
@@ -47,8 +55,8 @@ class ProcessedRun(Base):
     @classmethod
     def link(cls, session: Session, gateway_id: int, run_id: str, message_id: int | None, task_id: int | None) -> None:
         """Says what became of it."""
-        row = session.get_one(cls, (gateway_id, run_id[:200]))
-        row.message_id, row.task_id = message_id, task_id
+        values = {"gateway_id": gateway_id, "run_id": run_id[:200], "message_id": message_id, "task_id": task_id}
+        session.execute(LINK, values)
 
     @classmethod
     def forget_old(cls, session: Session, now: datetime) -> int:

@@ -31,6 +31,8 @@ PUT = (
     " RETURNING gateway_id, run_id, revision"
 )
 
+END = text("DELETE FROM running_answers WHERE gateway_id = :gateway_id AND run_id = :run_id RETURNING topic_id")
+
 
 @functools.cache
 def _put(many: int) -> TextClause:
@@ -92,8 +94,7 @@ class RunningAnswer(Base):
     @classmethod
     def end(cls, session: Session, gateway_id: int, run_id: str) -> None:
         """The run is over: its message says the rest. Who follows its topic hears of a row that is gone."""
-        ended = delete(cls).where(cls.gateway_id == gateway_id, cls.run_id == run_id[:200]).returning(cls.topic_id)
-        for topic_id in session.execute(ended).scalars():
+        for topic_id in session.scalars(END, {"gateway_id": gateway_id, "run_id": run_id[:200]}):
             if topic_id is not None:
                 broadcast(session, f"topic:{topic_id}", "answer", gateway=gateway_id, run=run_id[:200], revision=0)
 
