@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models import overview
 from models.agent import Agent
 from models.message import Message
-from models.prepared import prepared, rows
+from models.prepared import one_of, prepared, rows
 from models.reading import earlier_in, newest_first
 from models.task import Task
 from models.task_status import RUNNING
@@ -55,7 +55,7 @@ def _work(topic_id: int, since: datetime) -> Select[*tuple[Any, ...]]:
         .subquery()
     )
     answered = select(func.count()).where(newest.c.created_at >= since, newest.c.task_id.is_not(None))
-    runs = open_.c.status.in_(RUNNING)
+    runs = one_of(open_.c.status, RUNNING)
     return select(
         func.count().filter(runs).label("working"),
         func.count().filter(~runs).label("waiting"),

@@ -9,6 +9,7 @@ from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from models.creative import Creative, CreativeShare, Level
+from models.prepared import one_of
 from models.user import Role, User
 
 FEEDBACK = (Level.FEEDBACK, Level.ADMIN)
@@ -39,7 +40,7 @@ class HasDeciders:
         if not decides:
             return readable.where(mine)
         shared = select(CreativeShare.creative_id).where(
-            CreativeShare.user_id == user_id, CreativeShare.level.in_(FEEDBACK)
+            CreativeShare.user_id == user_id, one_of(CreativeShare.level, FEEDBACK)
         )
         held = select(Creative.id).where(or_(Creative.owner_id == user_id, Creative.id.in_(shared)))
         return readable.where(or_(mine, cls._in(held)))

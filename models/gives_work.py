@@ -20,7 +20,7 @@ from models.has_seat import HasSeat
 from models.has_steps import Step
 from models.listeners import Listeners
 from models.message import Message, check_text
-from models.prepared import among, prepared
+from models.prepared import among, one_of, prepared
 from models.task import Task, TaskStatus
 from models.task_status import RUNNING
 
@@ -210,5 +210,5 @@ def _locked_waiting(topic_id: int, agent_ids: Sequence[int]) -> Select[Task]:
 @prepared
 def _running(topic_id: int) -> Select[bool]:
     # A task that waits for a person's decision does not hold up the answer to it.
-    running = (Task.topic_id == topic_id, Task.status.in_(RUNNING), Task.pending_tool_call.is_(None))
+    running = (Task.topic_id == topic_id, one_of(Task.status, RUNNING), Task.pending_tool_call.is_(None))
     return select(exists().where(*running))

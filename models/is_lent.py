@@ -9,6 +9,7 @@ from sqlalchemy import and_, column, or_, select, table
 
 from models.chat_session import ChatSession, ChatState
 from models.creative import Creative, CreativeShare, Level
+from models.prepared import one_of
 from models.user import Role, User
 
 # Topics stand above agents: these columns are all that is read of them here.
@@ -28,7 +29,7 @@ class IsLent:
         rights = (Level.FEEDBACK, Level.ADMIN)
         shared = select(CreativeShare.user_id).where(
             CreativeShare.creative_id == creative_id,
-            CreativeShare.level.in_(rights),
+            one_of(CreativeShare.level, rights),
             CreativeShare.user_id.is_not(None),
         )
         owner = select(Creative.owner_id).where(Creative.id == creative_id).scalar_subquery()
@@ -56,7 +57,7 @@ class IsLent:
 
 def _lenders_to(user_id: Any) -> Any:
     """The people whose agents work in some creative in which this person may give feedback."""
-    rights = (CreativeShare.level.in_((Level.FEEDBACK, Level.ADMIN)), CreativeShare.user_id.is_not(None))
+    rights = (one_of(CreativeShare.level, (Level.FEEDBACK, Level.ADMIN)), CreativeShare.user_id.is_not(None))
     mine = select(CreativeShare.creative_id).where(CreativeShare.user_id == user_id, *rights)
     owned = select(Creative.id).where(Creative.owner_id == user_id)
     there = or_(CreativeShare.creative_id.in_(mine), CreativeShare.creative_id.in_(owned))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from models import overview
 from models.creative import Creative
 from models.message import Message
-from models.prepared import prepared, rows
+from models.prepared import one_of, prepared, rows
 from models.task import Task, TaskStatus
 from models.task_event import TaskEvent
 from models.task_status import SuspendedFor
@@ -36,7 +36,7 @@ def standing_still(session: Session, user_id: int, limit: int) -> Rows:
 @prepared
 def _standing_still(user_id: int, limit: int) -> Select[*tuple[Any, ...]]:
     silent = and_(Task.status == TaskStatus.DELEGATED, Task.why.is_not(None))
-    held = and_(Task.status == TaskStatus.SUSPENDED, Task.suspended_for.in_(HELD), Task.until.is_not(None))
+    held = and_(Task.status == TaskStatus.SUSPENDED, one_of(Task.suspended_for, HELD), Task.until.is_not(None))
     mine = (Task.finished_at.is_(None), Message.user_id == user_id, or_(silent, held))
     return overview.tasks(user_id).where(*mine).limit(limit)
 
@@ -57,7 +57,7 @@ def _fruitless(user_id: int, since: datetime, limit: int) -> Select[*tuple[Any, 
         TaskEvent.at >= Task.finished_at,
     )
     ended = (
-        Task.status.in_((TaskStatus.FAILED, TaskStatus.CANCELLED)),
+        one_of(Task.status, (TaskStatus.FAILED, TaskStatus.CANCELLED)),
         Task.finished_at >= since,
         or_(Task.status == TaskStatus.FAILED, by_hub),
         Message.user_id == user_id,

@@ -16,7 +16,7 @@ from models.agent_subscription import AgentSubscription
 from models.creative import Creative, CreativeShare, Level
 from models.gateway import Gateway
 from models.message import Message
-from models.prepared import prepared, rows
+from models.prepared import one_of, prepared, rows
 from models.reading import later_in, oldest_first, standing
 from models.task import Task
 from models.task_status import RUNNING, WAITING
@@ -54,7 +54,7 @@ def topics_in_full(user_id: int, archived: bool = False, within: int | None = No
     `within`: only those of this creative.
     """
     speaker, spoken = aliased(User), aliased(Agent)
-    working = exists().where(Task.topic_id == Topic.id, Task.status.in_(RUNNING))
+    working = exists().where(Task.topic_id == Topic.id, one_of(Task.status, RUNNING))
     return (
         topics(user_id, archived)
         .where(true() if within is None else Topic.creative_id == within)
@@ -107,7 +107,7 @@ def creatives(user_id: int) -> Select[*tuple[Any, ...]]:
 def writable_creatives(user_id: int) -> Select[*tuple[Any, ...]]:
     """Creatives, inboxes left out, in which the person may make topics and write: `id`, `name`."""
     shared = select(CreativeShare.creative_id).where(
-        CreativeShare.user_id == user_id, CreativeShare.level.in_((Level.FEEDBACK, Level.ADMIN))
+        CreativeShare.user_id == user_id, one_of(CreativeShare.level, (Level.FEEDBACK, Level.ADMIN))
     )
     return (
         select(Creative.id, Creative.name)
@@ -141,11 +141,13 @@ def agents(now: datetime, which: Select[Any]) -> Select[*tuple[Any, ...]]:
             func.count().label("working"),
             func.min(func.coalesce(Task.sent_at, Task.created_at)).label("working_since"),
         )
-        .where(*its_open, Task.status.in_(RUNNING))
+        .where(*its_open, one_of(Task.status, RUNNING))
         .lateral("work")
     )
     # A queue may be as long as it likes: counting it stops.
-    some = select(Task.id).where(*its_open, Task.status.in_(WAITING)).limit(MOST_COUNTED).correlate(Agent).subquery()
+    some = (
+        select(Task.id).where(*its_open, one_of(Task.status, WAITING)).limit(MOST_COUNTED).correlate(Agent).subquery()
+    )
     queue = select(func.count().label("waiting")).select_from(some).lateral("queue")
     return (
         select(

@@ -14,13 +14,25 @@ What changes rows names its arguments otherwise than the columns: a column's nam
 
 import functools
 import inspect
+import re
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar, TypeVarTuple, cast
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, Interval, Row, Select, String, any_, bindparam
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Interval,
+    Row,
+    Select,
+    String,
+    any_,
+    bindparam,
+    literal_column,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -30,6 +42,7 @@ P = ParamSpec("P")
 Statement = TypeVar("Statement")
 Columns = TypeVarTuple("Columns")
 
+WORD = re.compile("[a-z_]+")
 KINDS: dict[Any, Any] = {
     int: BigInteger(),
     str: String(),
@@ -71,6 +84,13 @@ def rows(session: Session, statement: Select[*Columns], values: dict[str, Any]) 
 def among(column: Any, values: Sequence[Any]) -> ColumnElement[bool]:
     """Whether the column is one of the values: one parameter, however many there are."""
     return column == any_(cast(Any, values))
+
+
+def one_of(column: Any, words: Collection[str]) -> ColumnElement[bool]:
+    """Whether the column is one of these words of ours, written out: as parameters they are put in each time anew."""
+    if strange := [word for word in words if not WORD.fullmatch(word)]:
+        raise ValueError(f"{strange} are no words of ours.")
+    return column.in_([literal_column(f"'{word}'", String) for word in words])
 
 
 def _kinds(build: Callable[..., Any]) -> dict[str, Any]:

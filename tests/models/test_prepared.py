@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 from models import database
 from models.agent_subscription import AgentSubscription
 from models.database import Rules
-from models.prepared import among, prepared, rows
+from models.prepared import among, one_of, prepared, rows
 from models.topic import Topic
 from tests.cast import Cast
 
@@ -63,3 +63,9 @@ def test_an_argument_that_is_no_parameter_is_refused_at_the_start() -> None:
 
     with pytest.raises(TypeError, match="takes no dict"):
         prepared(odd)
+
+
+def test_only_words_of_ours_are_written_out() -> None:
+    assert "IN ('open', 'in_steps')" in str(one_of(Topic.name, ("open", "in_steps")))
+    with pytest.raises(ValueError, match="no words of ours"):
+        one_of(Topic.name, ("open", "x'); --"))

@@ -3,12 +3,14 @@
 The layout asks for it while it is rendered, so that a page without navigation (sign-in, an error) reads nothing.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import flask
 from flask_login import current_user
 from werkzeug.local import LocalProxy
+from werkzeug.routing import Map
 
 from models import overview, surroundings
 from models.database import reading
@@ -183,7 +185,12 @@ def _is_current(href: str, exact: bool) -> bool:
 
 
 def _exists(href: str) -> bool:
-    return href in _once("rules", lambda: {rule.rule for rule in flask.current_app.url_map.iter_rules()})
+    return href in _paths(flask.current_app.url_map)
+
+
+@functools.cache
+def _paths(map: Map) -> frozenset[str]:
+    return frozenset(rule.rule for rule in map.iter_rules())
 
 
 def _once(name: str, make: Callable[[], Any]) -> Any:
