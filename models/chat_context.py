@@ -1,13 +1,15 @@
 """What a new seat must know of a chat: its transcript in one marked block that goes before the first message there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import Row, Select, exists, select
 from sqlalchemy.orm import Session
 
 from models.agent import Agent
 from models.chat_session import ChatSession, said_before
-from models.task import Task
+from models.prepared import among, prepared, rows
+from models.task import Task, TaskMessage
 from models.user import User
 
 MOST_BYTES = 8000
@@ -41,6 +43,18 @@ def context_for(session: Session, chat: ChatSession, task: Task) -> str | None:
     others = {row.id: row.handle for row in session.execute(agents)}
     found = block((persons.get(turn.user_id) or others.get(turn.agent_id, "?"), turn.text) for turn in turns)
     return None if found is None else f"{found}\n\n"  # the person's own words stand by themselves
+
+
+def prefaced(session: Session, topic_id: int, message_ids: Sequence[int]) -> Sequence[Row[Any]]:
+    """Of these messages of a topic those before which a task had something to say, and to which agent it went."""
+    return rows(session, *_prefaced(topic_id, message_ids))
+
+
+@prepared
+def _prefaced(topic_id: int, message_ids: Sequence[int]) -> Select[*tuple[Any, ...]]:
+    mine = (Task.topic_id == topic_id, among(TaskMessage.message_id, message_ids), Task.preface.is_not(None))
+    shown = select(TaskMessage.message_id, Task.preface, Task.gateway_agent_id, Task.gateway_id)
+    return shown.join(Task, Task.id == TaskMessage.task_id).where(*mine)
 
 
 def block(turns: Iterable[tuple[str, str]]) -> str | None:

@@ -80,19 +80,24 @@ def timeline(gateway_id: int) -> Select[*tuple[Any, ...]]:
 
 def stood(session: Session, since: datetime) -> dict[int, list[tuple[datetime, str]]]:
     """For each gateway since when it stood how, oldest first: what held at `since`, and each change after it."""
+    found: dict[int, list[tuple[datetime, str]]] = defaultdict(list)
+    for id, at, state in [*rows(session, *_before(since)), *rows(session, *_later(since))]:
+        found[id].append((at, state))
+    return found
+
+
+@prepared
+def _before(since: datetime) -> Select[int, datetime, str]:
     known = (Activity.gateway_id == Gateway.id, Activity.state.is_not(None))
     last = select(Activity.at, Activity.state).where(*known, Activity.at <= since).order_by(Activity.id.desc()).limit(1)
     before = last.lateral("before")
-    here = select(Gateway.id, before.c.at, before.c.state).join(before, Gateway.id == Gateway.id)
-    later = (
-        select(Activity.gateway_id, Activity.at, Activity.state)
-        .where(Activity.gateway_id.is_not(None), Activity.state.is_not(None), Activity.at > since)
-        .order_by(Activity.id)
-    )
-    found: dict[int, list[tuple[datetime, str]]] = defaultdict(list)
-    for id, at, state in [*session.execute(here), *session.execute(later)]:
-        found[id].append((at, state))
-    return found
+    return select(Gateway.id, before.c.at, before.c.state).join(before, Gateway.id == Gateway.id)
+
+
+@prepared
+def _later(since: datetime) -> Select[*tuple[Any, ...]]:
+    later = (Activity.gateway_id.is_not(None), Activity.state.is_not(None), Activity.at > since)
+    return select(Activity.gateway_id, Activity.at, Activity.state).where(*later).order_by(Activity.id)
 
 
 def counts(session: Session) -> tuple[int, int]:

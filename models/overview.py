@@ -229,6 +229,16 @@ def tasks_of(session: Session, user_id: int, status: str | None, limit: int, bef
     return rows(session, *_tasks_of(user_id, status, limit, before))
 
 
+def task(session: Session, user_id: int, id: int) -> Row[Any] | None:
+    """One of `tasks`, None when it is in no topic that the person may read."""
+    return next(iter(rows(session, *_task(user_id, id))), None)
+
+
+@prepared
+def _task(user_id: int, id: int) -> Select[*tuple[Any, ...]]:
+    return tasks(user_id).where(Task.id == id)
+
+
 @prepared
 def _tasks_of(user_id: int, status: str | None, limit: int, before: int | None) -> Select[*tuple[Any, ...]]:
     found = tasks(user_id).where(Task.finished_at.is_(None) if status is None else Task.status == status).limit(limit)
@@ -264,3 +274,13 @@ def _in_full(
 ) -> Select[*tuple[Any, ...]]:
     found = topics_in_full(user_id, archived, within).limit(limit)
     return found if at is None else found.where(tuple_(Topic.active_at, Topic.id) < tuple_(at, id))
+
+
+def readable_creatives(session: Session, user_id: int, limit: int) -> Rows:
+    """The first of `creatives`."""
+    return rows(session, *_creatives(user_id, limit))
+
+
+@prepared
+def _creatives(user_id: int, limit: int) -> Select[*tuple[Any, ...]]:
+    return creatives(user_id).limit(limit)

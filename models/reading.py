@@ -167,6 +167,17 @@ def _said_by_id(ids: Sequence[int]) -> Select[*tuple[Any, ...]]:
     return said().where(among(Message.id, ids))
 
 
+def carried_by(session: Session, task_id: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """The messages that a task carries, oldest first."""
+    return rows(session, *_carried_by(task_id))
+
+
+@prepared
+def _carried_by(task_id: int) -> Select[*tuple[Any, ...]]:
+    carried = said().join(TaskMessage, TaskMessage.message_id == Message.id)
+    return carried.where(TaskMessage.task_id == task_id).order_by(Message.id)
+
+
 def standing() -> tuple[Any, ...]:
     """Columns of a task, with its agent joined, that say who could serve it now, or what it waits for.
 

@@ -12,6 +12,7 @@ from models.chat_pool import ChatPool
 from models.chat_session import LIVE, ChatSession, ChatState
 from models.chat_slot import ChatSlot
 from models.gateway import Gateway
+from models.prepared import among, prepared, rows
 from models.task import Task
 from models.topic import Topic
 from models.user import User
@@ -22,9 +23,42 @@ _RESTS = and_(ChatSession.state == ChatState.ACTIVE, _DID, ~ChatSession.is_at_wo
 STATE = case((_RESTS, literal(ChatState.IDLE.value)), else_=ChatSession.state)
 
 
-def chats(user: User) -> Select[*tuple[Any, ...]]:
+def chats(user_id: int) -> Select[*tuple[Any, ...]]:
     """This person's chats, deleted ones too: as the API shows them, with agent, gateway, seat and pool for pages."""
-    return all_chats().where(ChatSession.user_id == user.id)
+    return all_chats().where(ChatSession.user_id == user_id)
+
+
+def chat(session: Session, user_id: int, id: int) -> Row[Any] | None:
+    """One of them, None when it is not this person's."""
+    return next(iter(rows(session, *_chat(user_id, id))), None)
+
+
+@prepared
+def _chat(user_id: int, id: int) -> Select[*tuple[Any, ...]]:
+    return chats(user_id).where(ChatSession.id == id)
+
+
+def page_of_chats(session: Session, user_id: int, archived: bool, limit: int) -> Sequence[Row[Any]]:
+    """Those of this person that were put away, or were not; the last used first."""
+    return rows(session, *_page(user_id, archived, limit))
+
+
+@prepared
+def _page(user_id: int, archived: bool, limit: int) -> Select[*tuple[Any, ...]]:
+    put_away = ChatSession.archived_at.is_not(None) if archived else ChatSession.archived_at.is_(None)
+    found = chats(user_id).where(ChatSession.state != ChatState.DELETED, put_away)
+    return found.order_by(ChatSession.last_active_at.desc(), ChatSession.id.desc()).limit(limit)
+
+
+def line(session: Session) -> Sequence[Row[Any]]:
+    """Everybody's chats that wait for a seat, in their order."""
+    return rows(session, *_line())
+
+
+@prepared
+def _line() -> Select[*tuple[Any, ...]]:
+    waits = all_chats().where(ChatSession.state == ChatState.WAITING)
+    return waits.order_by(Gateway.name, ChatSession.pool_id, ChatSession.number)
 
 
 def all_chats() -> Select[*tuple[Any, ...]]:
@@ -111,6 +145,16 @@ def slots() -> Select[*tuple[Any, ...]]:
     )
 
 
+def board(session: Session) -> Sequence[Row[Any]]:
+    """All of `slots`, pool by pool."""
+    return rows(session, *_board())
+
+
+@prepared
+def _board() -> Select[*tuple[Any, ...]]:
+    return slots().order_by(Gateway.name, ChatSlot.pool_id, ChatSlot.position)
+
+
 def counted() -> Select[int, int]:
     """How many seats are `taken`, of how many that are in service or still held (`seats`)."""
     held = exists().where(ChatSession.slot_id == ChatSlot.id)
@@ -132,18 +176,27 @@ def estimates(session: Session, pool_ids: Sequence[int], now: datetime) -> dict[
 
     A seat that is being used right now is counted from now on, so this is the earliest that can be promised.
     """
-    query = slots().where(ChatSlot.pool_id.in_(pool_ids), ChatSlot.in_service(), ChatSession.id.is_not(None))
     found: dict[int, list[Next]] = {id: [] for id in pool_ids}
-    for row in session.execute(query):
+    for row in rows(session, *_seated(pool_ids)):
         at = now + timedelta(seconds=row.idle_seconds) if row.at_work else max(row.expires_at, now)
         found[row.pool_id].append(Next(at, row.name))
     return {id: sorted(some) for id, some in found.items()}
 
 
+@prepared
+def _seated(pool_ids: Sequence[int]) -> Select[*tuple[Any, ...]]:
+    return slots().where(among(ChatSlot.pool_id, pool_ids), ChatSlot.in_service(), ChatSession.id.is_not(None))
+
+
 def pools(session: Session) -> Sequence[Row[Any]]:
     """All pools, with gateway and how many wait there."""
+    return rows(session, *_pools())
+
+
+@prepared
+def _pools() -> Select[*tuple[Any, ...]]:
     waits = select(func.count()).where(ChatSession.pool_id == ChatPool.id, ChatSession.state == ChatState.WAITING)
-    query = (
+    return (
         select(
             ChatPool.id,
             ChatPool.gateway_id,
@@ -155,4 +208,3 @@ def pools(session: Session) -> Sequence[Row[Any]]:
         .join(Gateway, and_(Gateway.id == ChatPool.gateway_id, Gateway.removed_at.is_(None)))
         .order_by(Gateway.name, ChatPool.id)
     )
-    return session.execute(query).all()

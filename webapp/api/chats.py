@@ -98,7 +98,7 @@ class NewWords(msgspec.Struct, forbid_unknown_fields=True):
 @calls.call("GET", "/chats", takes=Page, gives=Chats)
 def list_chats(ask: Ask[Page]) -> Chats:
     """The person's own chats, archived ones too; deleted ones are left out."""
-    query = seats.chats(ask.user).where(ChatSession.state != ChatState.DELETED)
+    query = seats.chats(ask.user.id).where(ChatSession.state != ChatState.DELETED)
     rows, more = listing.page(ask.session, query, ChatSession.id, ask.given.limit, ask.given.after)
     return Chats([msgspec.convert(row, Chat, from_attributes=True) for row in rows], more)
 
@@ -158,7 +158,7 @@ def _slot(row: Any) -> Slot:
 
 
 def _shown(ask: Ask[Any], chat_id: int) -> Chat:
-    row = ask.session.execute(seats.chats(ask.user).where(ChatSession.id == chat_id)).first()
+    row = seats.chat(ask.session, ask.user.id, chat_id)
     if row is None:
         raise NotFound("There is no such chat, or it is not yours.")
     return msgspec.convert(row, Chat, from_attributes=True)

@@ -8,10 +8,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models import seats
-from models.chat_context import is_context
-from models.chat_session import ChatSession, ChatState
+from models.chat_context import is_context, prefaced
+from models.chat_session import ChatState
 from models.chat_slot import ChatSlot
-from models.task import Task, TaskMessage
 from webapp import words
 from webapp.fragments import moment
 
@@ -69,12 +68,7 @@ def waits(row: Any, expected: Sequence[seats.Next]) -> Any:
 
 def moves(session: Session, topic_id: int, message_ids: Sequence[int]) -> dict[int, str]:
     """Before which of these messages the conversation went to another seat, and the line that says so."""
-    carried = (
-        select(TaskMessage.message_id, Task.preface, Task.gateway_agent_id, Task.gateway_id)
-        .join(Task, Task.id == TaskMessage.task_id)
-        .where(Task.topic_id == topic_id, TaskMessage.message_id.in_(message_ids), Task.preface.is_not(None))
-    )
-    rows = [row for row in session.execute(carried) if is_context(row.preface)]
+    rows = [row for row in prefaced(session, topic_id, message_ids) if is_context(row.preface)]
     if not rows:
         return {}
     names = {(row.gateway_agent_id or "").lower() for row in rows}
@@ -100,4 +94,4 @@ def count(rows: Sequence[Any]) -> str | None:
 
 def owned(session: Session, user: Any, id: int) -> Any:
     """The row of this person's chat, None when there is none."""
-    return session.execute(seats.chats(user).where(ChatSession.id == id)).first()
+    return seats.chat(session, user.id, id)

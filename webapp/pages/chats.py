@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 from models import chatting, seats
 from models.agent import Agent, AgentKind
 from models.base import database_time
-from models.chat_session import ChatSession, ChatState
+from models.chat_session import ChatState
 from models.chatting import Chosen
-from models.database import transaction
+from models.database import reading, transaction
 from models.errors import Invalid, NotFound, WrongState
 from models.topic import Topic
 from models.user import Role, User
@@ -32,11 +32,8 @@ blueprint = flask.Blueprint("chats", __name__)
 def index() -> flask.Response:
     """Newest use first; `?archived=yes` shows those that were put away."""
     user, archived = person(), flask.request.args.get("archived") == "yes"
-    put_away = ChatSession.archived_at.is_not(None) if archived else ChatSession.archived_at.is_(None)
-    query = seats.chats(user).where(ChatSession.state != ChatState.DELETED, put_away)
-    with transaction() as session:
-        rows = session.execute(query.order_by(ChatSession.last_active_at.desc(), ChatSession.id.desc()).limit(PAGE))
-        found = rows.all()
+    with reading() as session:
+        found = seats.page_of_chats(session, user.id, archived, PAGE)
         may_open = user.is_at_least(Role.MEMBER) and bool(agents(session, user))
     return answer(
         "chats/chats.html",
@@ -99,7 +96,7 @@ def show(id: int) -> flask.Response:
     with transaction() as session:
         row = mine(session, user, id)
         topic = Topic.seen_by(session, user, row.topic_id)
-        context = conversation.context(session, user, topic, database_time(session), window)
+        context = conversation.context(session, user, topic, database_time(session), window, chat=row)
         if window.is_end and topic.last_message_id and "X-Looking-Again" not in flask.request.headers:
             mark_read(session, user, topic, topic.last_message_id)
     return answer("topics/topic.html", **context)

@@ -59,14 +59,20 @@ def read(session: Session, topic_id: int, window: Window) -> Read:
     return Read(rows[-PAGE:], len(rows) > PAGE, window.before is not None)
 
 
-def context(session: Session, user: User, topic: Topic, now: datetime, window: Window | None = None) -> dict[str, Any]:
-    """Everything that topics/topic.html wants; the same number of statements however long the topic is."""
+def context(
+    session: Session, user: User, topic: Topic, now: datetime, window: Window | None = None, chat: Any = None
+) -> dict[str, Any]:
+    """Everything that topics/topic.html wants; the same number of statements however long the topic is.
+
+    `chat`: the row of the chat whose topic it is, when it was looked up before.
+    """
     window = window or Window()
     found = read(session, topic.id, window)
     creative = topic.creative(session)
     may_write = creative.allows(session, user, Level.FEEDBACK)
     here = agents_in(session, topic, now)
-    chat = None if topic.chat_id is None else chat_words.owned(session, user, topic.chat_id)
+    if chat is None and topic.chat_id is not None:
+        chat = chat_words.owned(session, user, topic.chat_id)
     base = f"/topics/{topic.id}" if chat is None else f"/chats/{chat.id}"
     return {
         **aside(session, user, topic, here, now),

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from models import overview, withdrawal
 from models.base import database_time
 from models.creative import Creative, CreativeShare, Level
-from models.database import transaction
+from models.database import reading, transaction
 from models.errors import Invalid, NotFound
 from models.user import Role, User
 from webapp import avatars, words
@@ -34,8 +34,8 @@ blueprint = flask.Blueprint("creatives", __name__)
 def index() -> flask.Response:
     """All that the person may read, by name."""
     user = person()
-    with transaction() as session:
-        rows = session.execute(overview.creatives(user.id).limit(MOST)).all()
+    with reading() as session:
+        rows = overview.readable_creatives(session, user.id, MOST)
     return answer(
         "creatives/creatives.html",
         lead=words.plural(len(rows), "One is open to you.", "{Word} are open to you.") if rows else None,

@@ -12,7 +12,7 @@ from models import gateway_changes, gateway_reading, overview
 from models.activity import Activity
 from models.agent import Agent
 from models.base import database_time
-from models.database import transaction
+from models.database import reading, transaction
 from models.errors import NotFound, Refusal
 from models.gateway import Gateway
 from models.gateway_figures import GatewayFigures
@@ -52,7 +52,7 @@ WISHES: dict[str, Wish] = {
 @at_least(Role.OPERATOR)
 def index() -> flask.Response:
     """The table, with how each stood in the last 24 hours."""
-    with transaction() as session:
+    with reading() as session:
         now = database_time(session)
         rows = gateway_reading.by_name(session)
         stood = gateway_reading.stood(session, now - WINDOW)

@@ -11,9 +11,8 @@ from sqlalchemy.orm import Session
 from models import chatting, pool_changes, seat_use, seats
 from models.base import database_time
 from models.chat_pool import ChatPool, WhenFull
-from models.chat_session import ChatSession, ChatState
 from models.chat_slot import ChatSlot
-from models.database import transaction
+from models.database import reading, transaction
 from models.errors import Invalid, NotFound
 from models.gateway import Gateway
 from models.gateway_request import GatewayRequest, Verb
@@ -38,14 +37,9 @@ blueprint = flask.Blueprint("slots", __name__)
 def index() -> flask.Response:
     """The board."""
     user = person()
-    with transaction() as session:
+    with reading() as session:
         now = database_time(session)
-        rows = session.execute(seats.slots().order_by(Gateway.name, ChatSlot.pool_id, ChatSlot.position)).all()
-        line = session.execute(
-            seats.all_chats()
-            .where(ChatSession.state == ChatState.WAITING)
-            .order_by(Gateway.name, ChatSession.pool_id, ChatSession.number)
-        ).all()
+        rows, line = seats.board(session), seats.line(session)
         pools = seats.pools(session)
         expected = seats.estimates(session, [pool.id for pool in pools], now)
         use = seat_use.last_day(session, now)

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import flask
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import database, overview, reading
@@ -15,8 +14,7 @@ from models.base import database_time
 from models.creative import Level
 from models.database import transaction
 from models.errors import Invalid, NotFound
-from models.message import Message
-from models.task import OPEN, Task, TaskMessage, TaskStatus
+from models.task import OPEN, Task, TaskStatus
 from models.topic import Topic
 from models.user import User
 from webapp import fragments, words
@@ -95,15 +93,14 @@ def page(id: int, form: Form | None = None, status: int = 200) -> flask.Response
     """The page of one task; `form` is the refused one that hands it to another agent."""
     user = person()
     with transaction() as session:
-        row = session.execute(overview.tasks(user.id).where(Task.id == id)).first()
+        row = overview.task(session, user.id, id)
         if row is None:
             raise gone()
         may_act = Topic.seen_by(session, user, row.topic_id).creative(session).allows(session, user, Level.FEEDBACK)
-        carried = TaskMessage.task_id == id
-        asked = session.execute(reading.said().join(TaskMessage, TaskMessage.message_id == Message.id).where(carried))
+        asked = reading.carried_by(session, id)
         events = session.get_one(Task, id).timeline(session)
         agents = others(session, row) if may_act and row.status in (TaskStatus.QUEUED, *ENDED_BADLY) else []
-        messages = [fragments.as_said(one, alone=True, bare=True) for one in sorted(asked, key=lambda one: one.id)]
+        messages = [fragments.as_said(one, alone=True, bare=True) for one in asked]
     return answer(
         "tasks/task.html",
         status,
@@ -185,7 +182,7 @@ def decided(id: int, did: str, verb: Verb) -> flask.Response:
 
 def locked(session: Session, user: User, id: int) -> tuple[Topic, Task]:
     """The task, looked up through the person, and its topic under its lock. Raises NotFound or Forbidden."""
-    row = session.execute(overview.tasks(user.id).where(Task.id == id)).first()
+    row = overview.task(session, user.id, id)
     if row is None:
         raise gone()
     topic = Topic.locked(session, row.topic_id)
@@ -207,8 +204,7 @@ def came_from() -> str:
 def fragment(id: int) -> flask.Response:
     """What changed in the open topic."""
     with transaction() as session:
-        carried = session.scalars(select(TaskMessage.message_id).where(TaskMessage.task_id == id)).all()
-        rows = session.execute(reading.said().where(Message.id.in_(carried)).order_by(Message.id)).all()
-        on_them = session.execute(reading.work(TaskMessage.message_id.in_(carried))).all()
+        rows = reading.carried_by(session, id)
+        on_them = reading.work_on(session, [row.id for row in rows])
     changed = fragments.work((list(rows), list(on_them)))
     return flask.make_response(changed, 200, {"Content-Type": f"{STREAM}; charset=utf-8"})
