@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.orm import Session
 
+from models import chatting
 from models.access_token import AccessToken
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
@@ -57,7 +58,7 @@ def remove(session: Session, id: int, by: User, now: datetime) -> None:
     What waited behind the tasks is advanced after the commit.
     """
     agent = session.get_one(Agent, id)
-    cancel_work(session, [id], WHY.format(by=by.name, agent=agent.handle), now)
+    cancel_work(session, [id], WHY.format(by=by.name, agent=agent.handle), now, ChatSession.agent_id == id)
     agent.removed_at = agent.away_since = now
     session.execute(delete(AgentSubscription).where(AgentSubscription.agent_id == id))
     close_approvals(session, [id])
@@ -66,14 +67,21 @@ def remove(session: Session, id: int, by: User, now: datetime) -> None:
     session.flush()
 
 
-def cancel_work(session: Session, agent_ids: Sequence[int], why: str, now: datetime) -> None:
-    """Cancels the open tasks of these agents, and lets go on what waits behind them; leaves the agents locked."""
+def cancel_work(
+    session: Session, agent_ids: Sequence[int], why: str, now: datetime, chats: ColumnElement[bool] | None = None
+) -> None:
+    """Cancels the open tasks of these agents, and lets go on what waits behind them; leaves the agents locked.
+
+    `chats`: which chats rest with it, so that their seats go to whoever is next.
+    """
+    resting = [] if chats is None else chatting.living(session, chats)
     given = (Task.agent_id.in_(agent_ids), Task.finished_at.is_(None))
     open_ = session.execute(select(Task.id, Task.topic_id).where(*given)).all()
-    topic_ids = sorted({row.topic_id for row in open_})
+    topic_ids = sorted({row.topic_id for row in (*open_, *resting)})
     session.execute(select(Topic.id).where(Topic.id.in_(topic_ids)).order_by(Topic.id).with_for_update(key_share=True))
     waiting = select(Task.agent_id).where(Task.topic_id.in_(topic_ids), Task.finished_at.is_(None))
     Agent.locked(session, *agent_ids, also=waiting)
+    chatting.stop(session, resting, why, "hub", now)
     for task in Task.locked(session, [row.id for row in open_]):
         if task.is_open:
             task.finish(session, TaskStatus.CANCELLED, why, now, "hub")

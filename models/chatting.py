@@ -3,16 +3,18 @@
 A chat's messages live in a topic of its own, in the inbox of its person; all of it happens under that topic's lock.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import ColumnElement, Row, or_, select
 from sqlalchemy import delete as delete_from
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.activity import Activity, ActivityKind
 from models.agent import Agent, AgentKind
-from models.chat_session import ChatSession, ChatState
+from models.chat_pool import ChatPool
+from models.chat_session import LIVE, ChatSession, ChatState
 from models.chat_slot import ChatSlot
 from models.creative import Creative
 from models.database import rules
@@ -122,7 +124,7 @@ def give_back(session: Session, user: User, chat_id: int, now: datetime) -> Chat
     Agent.locked(session, *_working(session, topic))
     ChatSession.release(session, chat_id, now)
     if waited:
-        _end_work(session, topic, CANCELLED_BY.format(who=user.name), user.name, now)
+        _end_work(session, [topic.id], CANCELLED_BY.format(who=user.name), user.name, now)
     return ChatSession.get(session, chat_id)
 
 
@@ -130,9 +132,9 @@ def delete(session: Session, user: User, chat_id: int, now: datetime) -> None:
     """Ends a chat: its work is cancelled, its seat goes to the next in line. Raises NotFound, WrongState (deleted)."""
     _, topic = _mine(session, user, chat_id)
     Agent.locked(session, *_working(session, topic))
-    _stop_runs(session, topic)
+    _stop_runs(session, topic.id)
     ChatSession.release(session, chat_id, now, state=ChatState.DELETED)
-    _end_work(session, topic, DELETED_BY.format(who=user.name), user.name, now)
+    _end_work(session, [topic.id], DELETED_BY.format(who=user.name), user.name, now)
     topic.archive(session, True, now)
 
 
@@ -154,9 +156,9 @@ def take_back(session: Session, user: User, slot_id: int, now: datetime) -> str 
     chat = ChatSession.get(session, found.id)
     if chat.slot_id != slot_id:
         return None
-    _stop_runs(session, topic)
+    _stop_runs(session, topic.id)
     ChatSession.release(session, chat.id, now)
-    _end_work(session, topic, TAKEN_BACK.format(who=user.name), user.name, now, RUNNING)
+    _end_work(session, [topic.id], TAKEN_BACK.format(who=user.name), user.name, now, RUNNING)
     Task.mark_due(session, now, topic_ids=[topic.id])
     slot = session.get_one(ChatSlot, slot_id)
     words = f"{user.name} took {slot.name} back."
@@ -170,6 +172,25 @@ def take_back(session: Session, user: User, slot_id: int, now: datetime) -> str 
         gateway_id=slot.gateway_id,
     )
     return slot.name
+
+
+def living(session: Session, *which: ColumnElement[bool]) -> Sequence[Row[int, int, int | None]]:
+    """The chats that fit and have a seat, a place in the line, or work: their ids, topics and pools."""
+    lives = or_(ChatSession.state.in_((ChatState.WAITING, *LIVE)), ChatSession.is_at_work())
+    query = select(ChatSession.id, ChatSession.topic_id, ChatSession.pool_id).where(lives, *which)
+    return session.execute(query.order_by(ChatSession.id)).all()
+
+
+def stop(session: Session, chats: Sequence[Row[int, int, int | None]], why: str, by: str, now: datetime) -> None:
+    """Their person, or their agent, is gone: these chats rest, their work is cancelled, their seats go on.
+
+    Their topics, and who works there, are locked by the caller.
+    """
+    ChatPool.locked(session, *(chat.pool_id for chat in chats))
+    for chat in chats:
+        _stop_runs(session, chat.topic_id)
+        ChatSession.release(session, chat.id, now)
+    _end_work(session, [chat.topic_id for chat in chats], why, by, now)
 
 
 def _mine(session: Session, user: User, chat_id: int) -> tuple[ChatSession, Topic]:
@@ -215,16 +236,21 @@ def _working(session: Session, topic: Topic) -> list[int]:
     return list(session.scalars(open_here.distinct()))
 
 
-def _stop_runs(session: Session, topic: Topic) -> None:
+def _stop_runs(session: Session, topic_id: int) -> None:
     """Before the session is reset at the gateway: what runs in it is stopped there."""
-    for task in session.scalars(select(Task).where(Task.topic_id == topic.id, Task.status.in_(RUNNING))):
+    for task in session.scalars(select(Task).where(Task.topic_id == topic_id, Task.status.in_(RUNNING))):
         task.stop_run(session)
 
 
 def _end_work(
-    session: Session, topic: Topic, why: str, by: str, now: datetime, among: tuple[TaskStatus, ...] | None = None
+    session: Session,
+    topic_ids: Sequence[int],
+    why: str,
+    by: str,
+    now: datetime,
+    among: tuple[TaskStatus, ...] | None = None,
 ) -> None:
-    which = [Task.topic_id == topic.id, Task.finished_at.is_(None)]
+    which = [Task.topic_id.in_(topic_ids), Task.finished_at.is_(None)]
     if among is not None:
         which.append(Task.status.in_(among))
     for task in Task.locked(session, session.scalars(select(Task.id).where(*which))):

@@ -3,19 +3,22 @@
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from models import agent_removal
+from models import agent_removal, chatting
 from models.access_token import AccessToken
 from models.agent import Agent
 from models.agent_subscription import AgentSubscription
 from models.broadcast import broadcast
+from models.chat_session import ChatSession
 from models.creative import Creative, CreativeShare
 from models.errors import Invalid, WrongState
 from models.one_time_link import OneTimeLink
 from models.task import Task
 from models.user import Role, User
+
+WHY = "{person} is no longer here."
 
 
 class Loss(NamedTuple):
@@ -24,6 +27,7 @@ class Loss(NamedTuple):
     agents: int
     open_tasks: int
     approvals: int
+    chats: int
     tokens: int
     creatives: int
 
@@ -48,18 +52,21 @@ def loss(session: Session, user: User, now: datetime) -> Loss:
     valid = [token for token in AccessToken.of(session, user) if token.is_valid(now)]
     counted = (tasks, agent_removal.open_approvals(mine))
     open_tasks, approvals = (session.scalar(query) or 0 for query in counted)
-    return Loss(len(mine), open_tasks, approvals, len(valid), session.scalar(creatives) or 0)
+    chats = len(chatting.living(session, ChatSession.user_id == user.id))
+    return Loss(len(mine), open_tasks, approvals, chats, len(valid), session.scalar(creatives) or 0)
 
 
 def remove(session: Session, user: User, now: datetime) -> None:
-    """Ends an account: its rights, tokens, links and cookies, and its agents, whose open work is cancelled.
+    """Ends an account: its rights, tokens, links and cookies, its agents, whose open work is cancelled, and its chats.
 
     What the person said stays, and what they own stays for those it is shared with. Raises WrongState for the only
-    admin.
+    admin. What waited behind the work is advanced after the commit.
     """
     _keep_an_admin(session, user)
     mine = session.scalars(select(Agent.id).where(Agent.owner_id == user.id, Agent.removed_at.is_(None))).all()
-    for agent in Agent.locked(session, *mine):
+    chats = or_(ChatSession.user_id == user.id, ChatSession.agent_id.in_(mine))
+    agent_removal.cancel_work(session, mine, WHY.format(person=user.name), now, chats)
+    for agent in session.scalars(select(Agent).where(Agent.id.in_(mine)).order_by(Agent.id)):  # locked above
         session.execute(delete(AgentSubscription).where(AgentSubscription.agent_id == agent.id))
         agent.leave(session, None, now)
         agent.removed_at = now

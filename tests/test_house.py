@@ -110,6 +110,7 @@ FLOORS = (
     {"topic"},
     {"gateway_work"},
     {"exec_approvals", "twins"},
+    {"chatting"},
     {"agent_removal"},
     {"arrivals", "deciding", "gateway_removal", "tray", "withdrawal"},
     {
@@ -117,7 +118,6 @@ FLOORS = (
         "answering",
         "asking",
         "attendance",
-        "chatting",
         "figures",
         "history",
         "gateway_reading",

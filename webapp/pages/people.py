@@ -134,6 +134,7 @@ def remove(id: int) -> flask.Response:
             acted(session, auth.person(), "person_removed", f"removed {name}.")
     except WrongState as refusal:
         return show_loss(id, 409, str(refusal))
+    advance_due_topics()
     log.info("person_removed", user=id, by=auth.person().id)
     flask.flash(f"{name} is removed.")
     return go_to("people.people")

@@ -7,10 +7,11 @@ import flask
 import pytest
 from sqlalchemy import select, update
 
-from models import membership, registration
+from models import agent_removal, membership, registration
 from models.access_token import AccessToken
 from models.agent import Agent
 from models.base import database_time
+from models.chat_session import ChatSession
 from models.creative import Creative, Level
 from models.database import transaction
 from models.errors import WrongState
@@ -20,6 +21,7 @@ from models.permission_request import Kind, PermissionRequest, Prompt
 from models.task import Task
 from models.topic import Topic
 from models.user import Role, User
+from tests.seats import Seats
 from tests.visitor import PASSWORD, Visitor, newcomer, words
 
 LINK = re.compile(r"http://127\.0\.0\.1:8000(/(?:invitation|reset)/[\w.-]+)")
@@ -221,6 +223,28 @@ def test_removing_a_person_ends_all_that_was_theirs(app: flask.Flask, visitor: V
         assert docs.level_of(session, bob.id) is None
         assert session.get_one(Topic, registered.topic.id).last_message_id is not None
     assert visitor.get(f"/people/{bob.id}").status_code == 404
+
+
+def test_the_seats_of_who_is_removed_go_on(visitor: Visitor, ada: User, bob: User) -> None:
+    with transaction() as session:
+        mira = User.create(session, f"mira-{bob.id}@example.org", "Mira", Role.MEMBER)
+        seats = Seats.enter(session, mira, database_time(session), 1, "wait")
+        shared = Creative.create(session, mira, "Shared")
+        shared.share(session, Level.FEEDBACK, user_id=bob.id)
+        first, second = seats.open(bob, "do this"), seats.open(mira, "and this")
+        assert (first.state, second.state) == ("active", "waiting")
+        task = session.scalars(select(Task.id).where(Task.topic_id == first.topic_id)).one()
+    assert "One chat rests: its seat goes to whoever is next" in words(visitor.get(f"/people/{bob.id}/remove"))
+    assert visitor.post(f"/people/{bob.id}/remove").status_code == 303
+    with transaction() as session:
+        assert (ChatSession.get(session, first.id).state, ChatSession.get(session, second.id).state) == (
+            "expired",
+            "active",
+        )
+        gone = session.get_one(Task, task)
+        assert (gone.status, gone.why) == ("cancelled", "Bob is no longer here.")
+        agent_removal.remove(session, seats.pilot.id, session.get_one(User, mira.id), database_time(session))
+        assert ChatSession.get(session, second.id).state == "expired"
 
 
 def test_a_removed_person_can_be_invited_again(app: flask.Flask, visitor: Visitor, bob: User) -> None:
