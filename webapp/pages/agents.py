@@ -136,7 +136,7 @@ def takes(expression: str | None) -> dict[str, Any]:
 def about(row: Any, user: User) -> str:
     """ "Mira’s, connected by plugin." """
     owner = whose(row, user)
-    way = "connected by plugin" if row.kind == AgentKind.PLUGIN else f"on {row.gateway_name} as {row.gateway_agent_id}"
+    way = "connected by plugin" if row.kind == AgentKind.PLUGIN else f"on {row.gateway_name}"
     return f"{owner.capitalize() if row.owner_id == user.id else owner}, {way}."
 
 

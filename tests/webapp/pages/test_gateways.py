@@ -430,7 +430,7 @@ def test_agents_say_behind_which_gateway_they_live_and_how_that_stands(stage: St
     header = alice.get("/agents")
     assert "office needs pairing" in words(header) and 'href="/agents" id="header-gateway"' in header.text
     page = words(alice.get(f"/agents/{pilot}"))
-    assert "Yours, on office as main." in page and "Where it lives" in page
+    assert "Yours, on office." in page and "Where it lives" in page
     assert 'id="header-gateway"' not in stage.visitor(stage.mallory).get("/agents").text
 
 
