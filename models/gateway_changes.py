@@ -180,7 +180,7 @@ def rotate(session: Session, gateway: Gateway, by: User | None, token: str | Non
     token = gateway_checks.check_token(token)
     for one in gateway_checks.sharing(session, gateway.address):
         one.token, one.token_set_at = token, now if token else None
-        one.device_token = one.device_scopes = None
+        gateway_checks.drop_device_token(one)
         Agent.judge_keys(session, one)
         _try_again(session, one, by, now, "token", "replaced the token." if token else "removed the token.")
 

@@ -7,7 +7,7 @@ from hmac import compare_digest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, defer
 
-from models.errors import Invalid, KeyDiffers, NameTaken
+from models.errors import Invalid, KeyDiffers, NameTaken, Refusal
 from models.gateway import Gateway
 from models.user import check_name
 
@@ -90,3 +90,12 @@ def check_token(given: str | None) -> str | None:
     if len(token) > LONGEST_TOKEN or not token.isprintable():
         raise Invalid(token=NO_TOKEN)
     return token or None
+
+
+def drop_device_token(gateway: Gateway) -> None:
+    """What it granted to this hub's device under another token; and a device key that cannot be opened any more."""
+    gateway.device_token = gateway.device_scopes = None
+    try:
+        str(gateway.device_key)
+    except Refusal:
+        gateway.device_key = None  # with it the gateway could not be held

@@ -13,7 +13,7 @@ import structlog
 from gevent.event import Event as Signal
 
 from models.database import Rules
-from models.errors import DatabaseAway
+from models.errors import DatabaseAway, Refusal
 from models.gateway import Gateway
 from models.proactive_message_buffer import BufferFigures, ProactiveMessageBuffer
 from webapp.gateways import leases
@@ -168,8 +168,15 @@ class Fleet:
 
     def _take(self) -> None:
         for id in leases.to_take(list(self.crews)):
-            if id not in self.supervisors:
+            if id in self.supervisors:
+                continue
+            try:
                 self._take_one(id)
+            except Refusal as refusal:
+                self._unfollow(id)
+                if isinstance(refusal, DatabaseAway):
+                    raise
+                leases.closed(id, str(refusal))
 
     def _take_one(self, id: int) -> None:
         def hear(heard: Heard) -> None:

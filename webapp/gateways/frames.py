@@ -47,6 +47,7 @@ SHAKES_HANDS = True  # `connect` comes first, and hello says what may be done
 CLIENT_ID, CLIENT_MODE, ROLE, PLATFORM = "gateway-client", "backend", "operator", "linux"
 TICK = "tick"
 SHUTDOWN = "shutdown"
+LONGEST_LIFE = 100 * 365 * 86_400_000  # milliseconds; what is more is no uptime
 
 
 def request(id: str, method: str, params: Mapping[str, Any]) -> str:
@@ -132,6 +133,7 @@ def hello(payload: Any) -> Hello | None:
     usual = Hello(protocol)
     tick = whole(policy.get("tickIntervalMs")) or 0
     most = whole(policy.get("maxPayload")) or 0
+    up = whole(mapping(found.get("snapshot")).get("uptimeMs"))
     return Hello(
         protocol=protocol,
         version=text_or_none(server.get("version")) or "",
@@ -141,13 +143,14 @@ def hello(payload: Any) -> Hello | None:
         methods=texts(mapping(found.get("features")).get("methods")),
         tick_seconds=tick / 1000 if 0 < tick <= 3_600_000 else usual.tick_seconds,
         max_payload=most if most > 0 else usual.max_payload,
-        snapshot_uptime_ms=whole(mapping(found.get("snapshot")).get("uptimeMs")),
+        snapshot_uptime_ms=up if up is not None and 0 <= up <= LONGEST_LIFE else None,
     )
 
 
 def restart_expected_ms(event: Event) -> int | None:
     """In how many milliseconds a gateway that shuts down wants to be back; None when it does not say."""
-    return whole(mapping(event.payload).get("restartExpectedMs")) if event.name == SHUTDOWN else None
+    back = whole(mapping(event.payload).get("restartExpectedMs")) if event.name == SHUTDOWN else None
+    return max(0, back) if back is not None else None
 
 
 def chat_send(session_key: str, message: str, idempotency_key: str, protocol: int, *, as_admin: bool = False) -> Params:

@@ -52,17 +52,19 @@ class Remembered:
     dialect: str
     launch: Launch
     process: Identity | None
+    elsewhere: str | None  # the machine on which it ran, if that is another one
 
     @classmethod
     def of(cls, gateway: Gateway, data_dir: Path) -> "Remembered":
-        """From the row; the process only if it ran on this machine."""
+        """From the row; the process only if it runs on this machine."""
         # An opened secret does not show itself; the process and the wire need its plain text.
         env: dict[str, str] = msgspec.json.decode(str(gateway.env)) if gateway.env else {}
         token = None if gateway.token is None else str(gateway.token)
         launch = Launch(list(gateway.command or []), gateway.port or 0, token, env, data_dir, gateway.id)
         known = gateway.pid is not None and gateway.pid_started is not None and gateway.pid_host == host()
         process = Identity(gateway.pid or 0, gateway.pid_started or 0.0) if known else None
-        return cls(gateway.name, gateway.url, gateway.dialect, launch, process)
+        elsewhere = gateway.pid_host if gateway.pid is not None and not known else None
+        return cls(gateway.name, gateway.url, gateway.dialect, launch, process, elsewhere)
 
 
 class ProcessKeeper:
@@ -156,6 +158,9 @@ class ProcessKeeper:
             self._local = LocalGateway(remembered.name, remembered.launch, prove, self, self._pace)
         local = self._local
         local.name, local.launch, local.proof = remembered.name, remembered.launch, prove
+        if remembered.elsewhere is not None:
+            # Or it would not be held here. A row that kept it would be taken again and again, to end it.
+            self.gone(Exit(), f"It ran on {remembered.elsewhere}, where no hub looks after it any more.")
         return local, remembered
 
     def _is_called_off(self) -> bool:

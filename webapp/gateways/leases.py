@@ -1,12 +1,15 @@
 """Which gateways this process holds, in the rows: taken, renewed, given back; each verb is one transaction."""
 
 from collections.abc import Collection
+from datetime import timedelta
 
 from models import gateway_work
 from models.base import database_time
 from models.database import reading, repeated, transaction
 from models.gateway import Gateway
+from models.gateway_checks import CLOSED
 from models.gateway_request import GatewayRequest
+from models.gateway_states import GatewayState, Happening
 
 
 def to_take(held_addresses: Collection[str]) -> list[int]:
@@ -22,13 +25,27 @@ def to_take(held_addresses: Collection[str]) -> list[int]:
 
 @repeated
 def hold(id: int, process_id: int) -> Gateway | None:
-    """The row, once it is held; None when somebody was faster. What its last holder left behind is put right."""
+    """The row, once it is held; None when somebody was faster. What its last holder left behind is put right.
+
+    Raises Refusal, and nothing is held, when a secret of it cannot be opened.
+    """
     with transaction() as session:
         if Gateway.hold(session, id, process_id) is None:
             return None
         row = session.get_one(Gateway, id)
         gateway_work.take_over(session, row, database_time(session))
         return row
+
+
+@repeated
+def closed(id: int, why: str) -> None:
+    """A secret of it cannot be opened, so that nobody can hold it: its row says why, once, and it is tried again."""
+    with transaction() as session:
+        row = session.get_one(Gateway, id, options=CLOSED, with_for_update={"key_share": True})
+        if row.removed_at is not None or (row.state, row.reason) == (GatewayState.ERROR, why):
+            return
+        row.state = GatewayState.STARTING  # one that is stopped refuses nothing
+        row.happened(session, Happening.REFUSED, database_time(session), why, retry_in=timedelta(0))
 
 
 @repeated

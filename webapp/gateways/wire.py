@@ -192,7 +192,7 @@ def seconds(milliseconds: Any) -> float | None:
     """How long a gateway asks us to wait; None for what is no length of time."""
     if not isinstance(milliseconds, int | float) or isinstance(milliseconds, bool) or milliseconds < 0:
         return None
-    return min(milliseconds / 1000, LONGEST_WAIT)
+    return min(milliseconds, LONGEST_WAIT * 1000) / 1000  # first: a number may be too large to be divided
 
 
 def moment(milliseconds: Any) -> datetime | None:

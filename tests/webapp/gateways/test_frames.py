@@ -262,3 +262,12 @@ def spoil(value: Any, data: some.DataObject) -> None:
 
 def chat(**changes: Any) -> Event:
     return Event("chat", {"runId": "r", "sessionKey": "agent:main:x", "state": "delta", **changes}, 1)
+
+
+def test_numbers_too_large_for_anything_end_no_connection() -> None:
+    huge = int("1" * 400)
+    refused = frames.parse(json.dumps({"type": "res", "id": "a", "error": {"code": "X", "retryAfterMs": huge}}))
+    assert isinstance(refused, Response) and refused.error is not None and refused.error.retry_after == 3600.0
+    greeted = frames.hello({"type": "hello-ok", "protocol": 3, "snapshot": {"uptimeMs": huge}})
+    assert greeted is not None and greeted.snapshot_uptime_ms is None
+    assert frames.restart_expected_ms(Event("shutdown", {"restartExpectedMs": -huge})) == 0

@@ -11,6 +11,7 @@ import gevent
 import psutil
 import pytest
 
+from models import gateway_work
 from models.activity import Activity
 from models.database import transaction
 from models.gateway import Gateway
@@ -151,6 +152,21 @@ def test_one_that_is_stopped_by_a_hub_that_has_just_started_is_ended(office: Cal
     here.keeper().down()
     assert here.row().pid is None and pid is not None
     assert here.keepers[0].process is not None and not here.keepers[0].process.alive()
+
+
+def test_one_that_ran_on_a_machine_that_is_gone_is_no_longer_in_the_row(office: Callable[..., Office]) -> None:
+    here = office("ready")
+    with transaction() as session:
+        row = session.get_one(Gateway, here.id)
+        row.pid, row.pid_started, row.pid_host = os.getpid(), 1.0, "a container of yesterday"
+        row.wanted = False
+    here.keeper().down()
+    assert here.row().pid is None and "yesterday" in here.row().last_exit["reason"]
+    with transaction() as session:
+        session.get_one(Gateway, here.id).held_until = None
+        assert here.row().address not in gateway_work.to_take(session)
+    here.keeper().down()
+    assert here.told() == ["exit"]
 
 
 def test_its_end_closes_the_connection_and_is_the_cause_of_the_loss(office: Callable[..., Office]) -> None:
