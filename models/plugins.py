@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, and_, func, select, true
+from sqlalchemy import Row, Select, and_, func, literal, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from models.agent import Agent
@@ -31,9 +31,10 @@ class Frame(NamedTuple):
     ids: str
 
 
-def sessions(user: User, now: datetime) -> Select[*tuple[Any, ...]]:
+def sessions(user: User, now: datetime, before: tuple[bool, int] | None = None) -> Select[*tuple[Any, ...]]:
     """Sessions with their agents, the connected ones first: an operator's eyes see all, others' their own.
 
+    `before`: only those that come after one, of which is said whether it is live, and its id.
     live, dropped_at, last_seen_at, connected_at, host and pid are of the newest connection, null when there is none.
     """
     here = (
@@ -63,6 +64,8 @@ def sessions(user: User, now: datetime) -> Select[*tuple[Any, ...]]:
         .where(Agent.removed_at.is_(None))
         .order_by(func.coalesce(here.c.live, False).desc(), AgentSession.id.desc())
     )
+    if before is not None:
+        query = query.where(tuple_(func.coalesce(here.c.live, False), AgentSession.id) < tuple_(*map(literal, before)))
     return query if user.is_at_least(Role.OPERATOR) else query.where(Agent.owner_id == user.id)
 
 

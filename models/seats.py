@@ -45,9 +45,14 @@ def page_of_chats(session: Session, user_id: int, archived: bool, limit: int) ->
 
 @prepared
 def _page(user_id: int, archived: bool, limit: int) -> Select[*tuple[Any, ...]]:
+    return by_use(user_id, archived).limit(limit)
+
+
+def by_use(user_id: int, archived: bool) -> Select[*tuple[Any, ...]]:
+    """The same without a limit."""
     put_away = ChatSession.archived_at.is_not(None) if archived else ChatSession.archived_at.is_(None)
     found = chats(user_id).where(ChatSession.state != ChatState.DELETED, put_away)
-    return found.order_by(ChatSession.last_active_at.desc(), ChatSession.id.desc()).limit(limit)
+    return found.order_by(ChatSession.last_active_at.desc(), ChatSession.id.desc())
 
 
 def line(session: Session) -> Sequence[Row[Any]]:

@@ -141,7 +141,7 @@ FLOORS = (
         "search",
         "tracing",
     },
-    {"surroundings"},
+    {"further", "surroundings"},
 )
 
 

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import gateway_reading, listing, overview
+from models import further, gateway_reading, listing, overview
 from models.agent import Agent, AgentKind
 from models.base import database_time
 from models.database import reading, transaction
@@ -19,6 +19,7 @@ from webapp.acting import acted
 from webapp.auth import at_least, person, signed_in
 from webapp.hub import hub
 from webapp.pages import presence, shell, work
+from webapp.pages.activity import as_id
 from webapp.pages.forms import Form, answer, go_to
 
 MOST = 500
@@ -34,11 +35,16 @@ blueprint = flask.Blueprint("agents", __name__)
 @blueprint.get("/agents")
 @signed_in
 def index() -> flask.Response:
-    """The table; `?show=live` only those that can take work, `?show=mine` the person's own."""
+    """The table; `?show=live` only those that can take work, `?show=mine` the person's own, `?after=<id>` goes on."""
     user, show = person(), flask.request.args.get("show", "")
+    after = as_id(flask.request.args.get("after", ""))
     with reading() as session:
         now = database_time(session)
-        rows = overview.agents_for(session, user.id, now, MOST)
+        if after is None:
+            found = overview.agents_for(session, user.id, now, MOST + 1)
+        else:
+            found = further.agents(session, user.id, now, after, MOST + 1)
+        rows, more = found[:MOST], len(found) > MOST
         sessions = listing.sessions(session, [row.id for row in rows], now)
     kinds = {
         "": ("All", list(rows)),
@@ -46,12 +52,15 @@ def index() -> flask.Response:
         "mine": ("Mine", [row for row in rows if row.owner_id == user.id]),
     }
     show = show if show in kinds else ""
+    whole = after is None and not more  # of a part no figure is said
+    kept = f"show={show}&" if show else ""
     return answer(
         "agents/agents.html",
-        lead=lead(len(kinds["live"][1]), len(rows)),
+        lead=lead(len(kinds["live"][1]), len(rows)) if whole else None,
+        next=f"/agents?{kept}after={rows[-1].id}" if more else None,
         rows=[shown(row, user, sessions.get(row.id, [])) for row in kinds[show][1]],
         any_agent=bool(rows),
-        tabs=[tab(name, label, len(some), show) for name, (label, some) in kinds.items()],
+        tabs=[tab(name, label, len(some) if whole else None, show) for name, (label, some) in kinds.items()],
         may_connect=user.is_at_least(Role.MEMBER),
         address=hub().config.public_url,
         width="table",
@@ -60,7 +69,7 @@ def index() -> flask.Response:
     )
 
 
-def tab(name: str, label: str, count: int, show: str) -> dict[str, Any]:
+def tab(name: str, label: str, count: int | None, show: str) -> dict[str, Any]:
     """One of the tabs above the table."""
     return {
         "href": f"/agents?show={name}" if name else "/agents",

@@ -5,7 +5,7 @@ from typing import Any
 import flask
 from sqlalchemy.orm import Session
 
-from models import chatting, seats
+from models import chatting, further, seats
 from models.agent import Agent, AgentKind
 from models.base import database_time
 from models.chat_session import ChatState
@@ -18,6 +18,7 @@ from webapp.acting import acted
 from webapp.advance import advance_due_topics
 from webapp.auth import at_least, person, signed_in
 from webapp.pages import chat_words, conversation
+from webapp.pages.activity import as_id
 from webapp.pages.forms import Form, answer, go_to
 from webapp.pages.topic import asked_window, mark_read
 
@@ -30,14 +31,21 @@ blueprint = flask.Blueprint("chats", __name__)
 @blueprint.get("/chats")
 @signed_in
 def index() -> flask.Response:
-    """Newest use first; `?archived=yes` shows those that were put away."""
+    """Newest use first; `?archived=yes` shows those that were put away, `?before=<id>` those further back."""
     user, archived = person(), flask.request.args.get("archived") == "yes"
+    before = as_id(flask.request.args.get("before", ""))
     with reading() as session:
-        found = seats.page_of_chats(session, user.id, archived, PAGE)
+        if before is None:
+            rows = seats.page_of_chats(session, user.id, archived, PAGE + 1)
+        else:
+            rows = further.chats(session, user.id, archived, before, PAGE + 1)
         may_open = user.is_at_least(Role.MEMBER) and bool(agents(session, user))
+    found, more = rows[:PAGE], len(rows) > PAGE
+    kept = "archived=yes&" if archived else ""
     return answer(
         "chats/chats.html",
-        lead=None if archived else chat_words.count(found),
+        lead=None if archived or more or before else chat_words.count(found),
+        next=f"/chats?{kept}before={found[-1].id}" if more else None,
         chats=[{"row": row, "title": chat_words.title(row), "lamp": chat_words.lamp(row)} for row in found],
         archived=archived,
         may_open=may_open,

@@ -5,7 +5,7 @@ from typing import Any
 import flask
 from sqlalchemy.orm import Session
 
-from models import overview, withdrawal
+from models import further, overview, withdrawal
 from models.base import database_time
 from models.creative import Creative, CreativeShare, Level
 from models.database import reading, transaction
@@ -16,6 +16,7 @@ from webapp.acting import acted
 from webapp.advance import advance_due_topics
 from webapp.auth import at_least, person, signed_in
 from webapp.pages import topics
+from webapp.pages.activity import as_id
 from webapp.pages.forms import Form, answer, go_to
 
 MOST = 500
@@ -32,17 +33,27 @@ blueprint = flask.Blueprint("creatives", __name__)
 @blueprint.get("/creatives")
 @signed_in
 def index() -> flask.Response:
-    """All that the person may read, by name."""
-    user = person()
+    """All that the person may read, by name; `?after=<id>` goes on."""
+    user, after = person(), as_id(flask.request.args.get("after", ""))
     with reading() as session:
-        rows = overview.readable_creatives(session, user.id, MOST)
+        if after is None:
+            found = overview.readable_creatives(session, user.id, MOST + 1)
+        else:
+            found = further.creatives(session, user.id, after, MOST + 1)
+    rows, more = found[:MOST], len(found) > MOST
     return answer(
         "creatives/creatives.html",
-        lead=words.plural(len(rows), "One is open to you.", "{Word} are open to you.") if rows else None,
+        lead=opened(len(rows)) if rows and after is None and not more else None,
+        next=f"/creatives?after={rows[-1].id}" if more else None,
         creatives=[shown(row, user) for row in rows],
         may_create=user.is_at_least(Role.MEMBER),
         refresh_on="rights topics",
     )
+
+
+def opened(number: int) -> str:
+    """How many there are."""
+    return words.plural(number, "One is open to you.", "{Word} are open to you.")
 
 
 def shown(row: Any, user: User) -> dict[str, Any]:

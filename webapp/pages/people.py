@@ -4,7 +4,7 @@ import flask
 import structlog
 from sqlalchemy.orm import Session
 
-from models import access, membership, withdrawal
+from models import access, further, membership, withdrawal
 from models.access_token import AccessToken
 from models.base import database_time
 from models.browser import Browser
@@ -16,12 +16,14 @@ from webapp import auth, avatars
 from webapp.acting import acted
 from webapp.advance import advance_due_topics
 from webapp.hub import hub
+from webapp.pages.activity import as_id
 from webapp.pages.forms import Form, answer, go_to
 
 log = structlog.get_logger("people")
 blueprint = flask.Blueprint("people", __name__)
 
 MOST_AGENTS = 100
+PAGE = 200
 ROLES = [
     (Role.VIEWER, "Viewer: may read what is shared with them"),
     (Role.MEMBER, "Member: may write, and connect agents"),
@@ -156,16 +158,21 @@ def somebody_else(user: User) -> User:
 
 
 def show_all(status: int = 200, form: Form | None = None) -> flask.Response:
-    """The list; `form` is an invitation that was refused."""
+    """The list, from `?after=<id>` on; `form` is an invitation that was refused."""
+    after = as_id(flask.request.args.get("after", ""))
     with reading() as session:
         now = database_time(session)
-        members, invitations = User.members(session), OneTimeLink.open_invitations(session, now)
+        found = further.people(session, after, PAGE + 1)
+        invitations = OneTimeLink.open_invitations(session, now)
+    members, more = found[:PAGE], len(found) > PAGE
     shown = form or Form(email="", role=Role.MEMBER)
     pairs = {user.id: avatars.initials("user", user.id, user.name) for user in members}
     return answer(
         "people/people.html",
         status,
         members=members,
+        whole=after is None and not more,
+        next=f"/people?after={members[-1].id}" if more else None,
         initials=pairs,
         invitations=invitations,
         form=shown,

@@ -1,5 +1,6 @@
 """Plugins: which are connected, with what; how one is installed; and whether one works, step by step."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +27,8 @@ from webapp.pages.activity import as_id
 from webapp.pages.forms import Form, answer, go_to
 
 MOST = 200
+# Where a further page begins: whether the last session shown was live, and its id.
+KEY = re.compile(r"(live|away)-([0-9]{1,15})")
 TOKEN_DAYS = 90
 TEST = "This is a test from the Plugins page. Answer with one word."
 
@@ -35,20 +38,23 @@ blueprint = flask.Blueprint("plugins", __name__)
 @blueprint.get("/plugins")
 @signed_in
 def index() -> flask.Response:
-    """All sessions that registered, and the form that installs one more."""
+    """All sessions that registered, `?before=<key>` those further back, and the form that installs one more."""
     return overview(Form(agent_name=""))
 
 
 def overview(form: Form, status: int = 200) -> flask.Response:
     """The list; `form` may be a refused one."""
-    user = person()
+    user, before = person(), KEY.fullmatch(flask.request.args.get("before", ""))
+    key = None if before is None else (before[1] == "live", int(before[2]))
     with transaction() as session:
-        rows = session.execute(plugins.sessions(user, database_time(session)).limit(MOST)).all()
+        found = session.execute(plugins.sessions(user, database_time(session), key).limit(MOST + 1)).all()
+    rows, more = found[:MOST], len(found) > MOST
     live = sum(1 for row in rows if row.live)
     return answer(
         "plugins/plugins.html",
         status,
-        lead=lead(live, len(rows)),
+        lead=None if key or more else lead(live, len(rows)),
+        next=f"/plugins?before={'live' if rows[-1].live else 'away'}-{rows[-1].id}" if more else None,
         plugins=[shown(row, user) for row in rows],
         may_install=user.is_at_least(Role.MEMBER),
         form=form,
