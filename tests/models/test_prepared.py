@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
 
 from models import database
 from models.agent_subscription import AgentSubscription
@@ -69,3 +70,11 @@ def test_only_words_of_ours_are_written_out() -> None:
     assert "IN ('open', 'in_steps')" in str(one_of(Topic.name, ("open", "in_steps")))
     with pytest.raises(ValueError, match="no words of ours"):
         one_of(Topic.name, ("open", "x'); --"))
+
+
+def test_a_result_describes_its_columns_when_somebody_looks(session: Session) -> None:
+    cursor = session.connection().connection.cursor()
+    cursor.execute("SELECT 1 AS one, 'x' AS two")
+    assert [column.name for column in cursor.description] == ["one", "two"] and cursor.fetchone() == (1, "x")
+    cursor.execute("SET LOCAL work_mem = '4MB'")
+    assert cursor.description is None
