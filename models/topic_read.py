@@ -23,7 +23,7 @@ class TopicRead(Base):
         return session.execute(FURTHER, seen).first() is not None
 
 
-_SEEN = insert(TopicRead)
+_SEEN = insert(TopicRead.__table__)  # type: ignore[arg-type]
 FURTHER = _SEEN.on_conflict_do_update(
     index_elements=["user_id", "topic_id"],
     set_={"message_id": _SEEN.excluded.message_id},

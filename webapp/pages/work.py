@@ -49,7 +49,7 @@ def shown(row: Any) -> dict[str, Any]:
     if row.finished_at is not None:
         meta.append(moment(row.finished_at, "ago"))
     elif row.status == TaskStatus.QUEUED:
-        meta.append(Markup("asked {}").format(moment(row.created_at, "ago")))
+        meta.append(Markup("asked ") + moment(row.created_at, "ago"))
     return {
         "id": row.id,
         "agent": row.agent_short,
