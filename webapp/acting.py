@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import flask
+from flask_login import current_user
+from sqlalchemy import event as events
 from sqlalchemy.orm import Session
 
-from models.activity import Activity, ActivityKind
+from models.activity import HUB, Activity, ActivityKind
 from models.agent import Agent
 from models.task import Task
 from models.user import User
@@ -40,3 +43,19 @@ def acted(session: Session, user: User, event: str, text: str, **about: Any) -> 
         address=address()[:64],
         **about,
     )
+
+
+@events.listens_for(Activity, "before_insert")
+def from_where(_mapper: Any, _connection: Any, line: Activity) -> None:
+    """A line that a noun wrote of what the person of this request did (gateways, seats) says who, and from where."""
+    user = asking() if line.actor != HUB and flask.has_request_context() else None
+    if user is None or user.name[:120] != line.actor or line.user_id not in (None, user.id):
+        return
+    line.user_id, line.address = user.id, line.address or address()[:64]
+
+
+def asking() -> User | None:
+    """Who asks, if the door has looked already."""
+    if "access_token" in flask.g:
+        return flask.g.access_token.user
+    return current_user.user if "_login_user" in flask.g and current_user.is_authenticated else None

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from models import gateway_agents, gateway_changes
+from models.access_token import AccessToken
 from models.agent import Agent
 from models.base import database_time
 from models.database import transaction
@@ -388,6 +389,20 @@ def test_a_gateway_lists_its_agents_and_one_is_put_to_work(stage: Stage, ops: Us
     with somebody_answers(refuses("unreachable"), id):
         refused = visitor.post(f"/gateways/{id}/agents", name="", gateway_agent_id="", owner="", do="list")
     assert refused.status_code == 422
+
+
+def test_what_a_person_does_with_a_gateway_says_who_and_from_where(stage: Stage, ops: User) -> None:
+    id, olga = added(ops), stage.visitor(ops)
+    olga.address = "10.4.5.6"
+    olga.get(f"/gateways/{id}")
+    assert olga.post(f"/gateways/{id}/disconnect").status_code == 303
+    with transaction() as session:
+        _, token = AccessToken.create(session, session.merge(ops), "script", database_time(session))
+    headers = {"Authorization": f"Bearer {token}"}
+    gone = olga.client.delete(f"/api/v1/gateways/{id}", headers=headers, environ_base={"REMOTE_ADDR": "10.7.8.9"})
+    assert gone.status_code == 204
+    shown = words(olga.get(f"/activity?user={ops.id}&gateway={id}"))
+    assert "Olga removed the gateway office. from 10.7.8.9" in shown and "from 10.4.5.6" in shown
 
 
 def test_removing_says_first_what_is_lost(stage: Stage, ops: User) -> None:
