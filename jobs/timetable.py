@@ -6,9 +6,9 @@ that came due while the process was busy.
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -28,10 +28,13 @@ from jobs.sweep_stale_buffers import sweep_stale_buffers
 from jobs.take_figures import take_figures
 from jobs.tell_absences import tell_absences
 from models.base import database_time
-from models.database import Rules, transaction
+from models.database import Rules, reading
 from models.errors import DatabaseAway
 
 log = structlog.get_logger("timetable")
+
+# Most intervals are a multiple of it.
+SPREAD_SECONDS = 5.0
 
 Job = Callable[[datetime], int]
 
@@ -67,7 +70,7 @@ class Line:
         """Runs the job once, with the database's time; a failure is noted, and the next tick tries again."""
         started = time.monotonic()
         try:
-            with transaction() as session:
+            with reading() as session:
                 now = database_time(session)
             done = self.job(now)
             self.last_run_at, self.last_error = now, None
@@ -117,6 +120,15 @@ def lines(rules: Rules, fleet: Fleet) -> list[Line]:
     ]
 
 
+def first_ticks(lines: Sequence[Line], now: datetime) -> list[datetime]:
+    """When each comes due first: about one interval from now, at a moment of its own: no page waits for all of them."""
+    first = []
+    for place, line in enumerate(lines):
+        early = min(SPREAD_SECONDS, line.every_seconds) * place / len(lines)
+        first.append(now + timedelta(seconds=line.every_seconds - early))
+    return first
+
+
 class Timetable:
     """Runs the lines, each in a greenlet of its own."""
 
@@ -133,9 +145,9 @@ class Timetable:
         )
 
     def start(self) -> None:
-        """Runs every line once now, and then at its interval: an interval's first tick comes one interval late."""
-        for line in self.lines:
-            self._scheduler.add_job(line.run, "interval", seconds=line.every_seconds, id=line.name)
+        """Runs every line once now, and then at its interval."""
+        for line, first in zip(self.lines, first_ticks(self.lines, datetime.now(UTC)), strict=True):
+            self._scheduler.add_job(line.run, "interval", seconds=line.every_seconds, start_date=first, id=line.name)
             self._scheduler.add_job(line.run, id=f"{line.name} at the start")
         self._scheduler.start()
 

@@ -95,8 +95,9 @@ class Fleet:
     def check_health(self) -> int:
         """Wakes the fleet and its supervisors, so that what is wanted and what is held agree; says how many."""
         self._wake.set()
-        for supervisor in self.supervisors.values():
-            supervisor.nudge()
+        for id, supervisor in self.supervisors.items():
+            if id not in supervisor.crew.couriers:  # who serves looks every few seconds by itself
+                supervisor.nudge()
         return 0
 
     def sweep(self) -> int:
