@@ -1,6 +1,7 @@
 """A wish put to whoever holds a gateway: the door writes it and commits, the holder claims it, acts, and answers.
 
 pending -> claimed -> done      with an answer
+claimed -> pending              the connection was lost, and what was asked still has to be told
 pending, claimed -> refused     with a code and a sentence
 pending, claimed -> expired     nobody answered before the deadline
 """
@@ -22,6 +23,8 @@ from models.sealed import Sealed
 from models.user import Role, User
 
 ANSWER_WITHIN = timedelta(seconds=10)
+# A gateway that is away when somebody stops its work is told on its return: it may go on with it then.
+STOP_WITHIN = timedelta(minutes=2)
 
 
 class Verb(StrEnum):
@@ -163,6 +166,14 @@ class GatewayRequest(Base):
         """Stores why it was not done and wipes the arguments."""
         self.refusal_code, self.refusal_text = code, words
         self._end(session, RequestStatus.REFUSED, now)
+
+    def put_back(self, session: Session, now: datetime) -> bool:
+        """Whoever claimed it could not reach the gateway. False when it is over, or too late. Nobody is nudged."""
+        if self.finished_at is not None or self.deadline <= now:
+            return False
+        self.status, self.claimed_by, self.claimed_at = RequestStatus.PENDING, None, None
+        session.flush()
+        return True
 
     @classmethod
     def expire(cls, session: Session, now: datetime) -> int:

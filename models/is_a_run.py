@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
-from models.gateway_request import GatewayRequest, Verb
+from models.gateway_request import STOP_WITHIN, GatewayRequest, Verb
 from models.processed_run import ProcessedRun
 from models.task_status import RUNNING, TaskStatus
 
@@ -128,6 +128,7 @@ class IsARun:
             self.gateway_id,
             None,
             now,
+            STOP_WITHIN,
             task_id=self.id,
             run_id=self.run_id,
             session_key=self.session_key,

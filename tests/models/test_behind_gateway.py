@@ -155,6 +155,7 @@ def test_a_cancelled_run_is_stopped_at_the_gateway_and_what_it_said_is_kept(harb
     harbor.topic.cancel(harbor.session, task, "Alice", harbor.cast.now)
     asked = harbor.session.scalars(select(GatewayRequest)).one()
     assert (asked.verb, asked.gateway_id, asked.given["run_id"]) == (Verb.ABORT, harbor.gateway.id, task.run_id)
+    assert asked.deadline - harbor.cast.now > timedelta(minutes=1), "it is told to a gateway that is back by then"
     message = harbor.end(task, "aborted", "Once upon")
     assert message is not None and message.cut == "Cancelled by Alice." and task.reply_message_id == message.id
     assert task.status == TaskStatus.CANCELLED

@@ -29,6 +29,8 @@ log = structlog.get_logger("gateways")
 TEST_STEP_SECONDS = 8.0
 ALREADY = "APPROVAL_ALREADY_RESOLVED"
 GONE = "APPROVAL_NOT_FOUND"
+# What a person has decided is told once the gateway is back; whoever waits for anything else looks at a page.
+INSISTS = (Verb.ABORT, Verb.RESOLVE_APPROVAL)
 NEEDS_PAIRING = "The token is right. Save it; then the gateway's owner approves this hub's device, once."
 
 
@@ -76,7 +78,8 @@ class Asking:
         except MethodRefused as refused:
             self._end(asked.id, None, "invalid", f"The gateway refused: {refused.message}")
         except ConnectionLost as lost:
-            self._end(asked.id, None, "unreachable", f"The gateway did not answer: {lost}")
+            if line is None or asked.verb not in INSISTS or not self._put_back(asked.id):
+                self._end(asked.id, None, "unreachable", f"The gateway did not answer: {lost}")
         except Refusal as refusal:
             self._end(asked.id, None, refusal.code, str(refusal))
         except Exception as error:
@@ -84,6 +87,12 @@ class Asking:
             self._end(asked.id, None, "invalid", f"This hub could not do it ({type(error).__name__}).")
         else:
             self._end(asked.id, answer, "", "")
+
+    @repeated
+    def _put_back(self, id: int) -> bool:
+        with transaction() as session:
+            asked = session.get(GatewayRequest, id, with_for_update=True)
+            return asked is not None and asked.put_back(session, database_time(session))
 
     @repeated
     def _end(self, id: int, answer: dict[str, Any] | None, code: str, words: str) -> None:
@@ -152,7 +161,7 @@ class Asking:
         payload = connection.request("chat.abort", connection.dialect.chat_abort(key, run_id))
         stopped = payload.get("runIds") if isinstance(payload, dict) else None
         if not stopped and line is not None:
-            self._abort_what_goes_on(line, key, given.get("task_id"))
+            self._abort_what_goes_on(line, key, run_id)
         self._deny_what_waits(connection, given.get("task_id"))
         return {"stopped": stopped or []}
 
@@ -171,11 +180,11 @@ class Asking:
             with transaction() as session:
                 exec_approvals.stopped(session, id, f"{FOLLOW_UP}{theirs}"[:200] if old else None)
 
-    def _abort_what_goes_on(self, line: Line, key: str, task_id: Any) -> None:
+    def _abort_what_goes_on(self, line: Line, key: str, run_id: str) -> None:
         """The run goes on under another id: whatever is said in its session now, if nothing else of ours is there."""
         with reading() as session:
             others = session.query(Task.id).filter(
-                Task.session_key == key, Task.finished_at.is_(None), Task.run_id.is_not(None), Task.id != task_id
+                Task.session_key == key, Task.finished_at.is_(None), Task.run_id != run_id
             )
             if others.first() is not None:
                 return

@@ -104,8 +104,7 @@ class Crew:
     def answer_requests(self, gateway_id: int) -> None:
         """Claims what is asked and carries each out in a greenlet of its own: a stop waits behind nothing."""
         self._requests = {id: one for id, one in self._requests.items() if not one.dead}
-        only = None if self.line.is_open else Verb.TEST
-        while (asked := self.asking.claim(gateway_id, only)) is not None:
+        while (asked := self.asking.claim(gateway_id, None if self.line.is_open else Verb.TEST)) is not None:
             self._requests[asked.id] = self._spawn(asked)
 
     def _spawn(self, asked: GatewayRequest) -> gevent.Greenlet:
