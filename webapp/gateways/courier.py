@@ -6,6 +6,7 @@ sent again, under the same key.
 
 from datetime import timedelta
 
+import gevent
 import structlog
 from gevent.pool import Pool
 
@@ -29,8 +30,8 @@ from webapp.gateways.storing import Ended
 log = structlog.get_logger("gateways")
 
 AT_ONCE = 8
-# A gateway that is busy or about to stop is asked again after this, unless it says when.
-BUSY_SECONDS = 2.0
+# A gateway that is busy or about to stop is asked again after this, and ever later, unless it says when.
+BUSY_SECONDS, LONGEST_BUSY = 2.0, 15.0
 # What was sent without an answer is looked for in the history no sooner.
 SENT_FOR = timedelta(seconds=5)
 # A gateway that did not tell what it has of a task is asked again no sooner.
@@ -51,14 +52,21 @@ class Courier:
         self._sending: dict[int, float] = {}
         self._untold: dict[int, float] = {}  # by task: when its gateway did not tell what it has of it
         self._not_before = 0.0
+        self._refusals = 0  # in a row
+        self._alarm: gevent.Greenlet | None = None
 
     def stop(self) -> None:
         """Sends nothing any more; what is being sent is looked up by whoever comes next."""
         self._pool.kill(block=False)
+        if self._alarm is not None:
+            self._alarm.kill(block=False)
 
     def run(self) -> None:
         """Sends what can be sent now. Raises NotHeld, DatabaseAway."""
-        if not self.line.is_open or clock() < self._not_before:
+        if not self.line.is_open:
+            return
+        if (left := self._not_before - clock()) > 0:
+            self._look_again_in(left)
             return
         self._look_for_untold()
         with reading() as session:
@@ -67,6 +75,12 @@ class Courier:
             task = self._claim(topic_id)
             if task is not None:
                 self._spawn(task)
+
+    def _look_again_in(self, seconds: float) -> None:
+        """Nobody else brings work when a busy gateway takes some again."""
+        if self._alarm is None or self._alarm.dead:
+            self._alarm = gevent.spawn_later(seconds, lambda: self.line.nudge())
+            self._alarm.name = f"courier {self.name} waits"
 
     def after_connect(self) -> None:
         """Looks at all that is under way here: what the gateway said of it meanwhile is caught up with."""
@@ -119,6 +133,7 @@ class Courier:
         except MethodRefused as refused:
             self._refused(task, refused)
             return
+        self._refusals = 0
         if isinstance(answer, dict) and answer.get("status") in OVER:
             self._look_into(task)  # it ran before, under this key: nothing is said again
         if not self._begun(task.id, str(task.run_id)):
@@ -138,12 +153,20 @@ class Courier:
     def _refused(self, task: Task, refused: MethodRefused) -> None:
         """The gateway said no: later, if it is only busy; else the task has failed in its words."""
         log.info("task_refused", task=task.id, gateway=self.gateway_id, code=refused.code)
+        self.speaking.forget(str(task.run_id))
         if refused.retryable or refused.code == "UNAVAILABLE":
-            self._not_before = clock() + (refused.retry_after or BUSY_SECONDS)
+            self._busy(refused.retry_after)
             self._put_back(task.id, f"{self.name} takes nothing now: {refused.message}")
+            self.line.nudge()
             return
         self._fail(task, refused.message)
         advance_due_topics()
+
+    def _busy(self, retry_after: float | None) -> None:
+        if clock() >= self._not_before:  # of many that were sent at once, one counts
+            self._refusals += 1
+        usual = min(LONGEST_BUSY, BUSY_SECONDS * 2 ** min(self._refusals - 1, 8))
+        self._not_before = clock() + (retry_after or usual)
 
     @repeated
     def _put_back(self, id: int, why: str) -> None:

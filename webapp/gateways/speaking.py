@@ -25,6 +25,7 @@ STORE_SECONDS = 1.0
 # Each time the whole text is written anew, so a long one is stored less often: after a second for so many letters.
 LETTERS_A_SECOND = 50_000
 MOST_LOOKED_UP = 20
+MOST_KNOWN = 5_000
 
 
 class Speaking:
@@ -58,12 +59,20 @@ class Speaking:
     def known(self, run_id: str, about: About) -> None:
         """The run is for this."""
         self._about[run_id] = about
+        while len(self._about) > MOST_KNOWN:
+            del self._about[next(iter(self._about))]  # it is looked up anew, should it speak
+
+    def forget(self, run_id: str) -> None:
+        """The run is no more: it was refused, or goes on under another id."""
+        self._about.pop(run_id, None)
+        self._revision.pop(run_id, None)
+        self._to_pass.discard(run_id)
+        self._to_store.discard(run_id)
 
     def ended(self, run_id: str, cut: str | None = None, text: str | None = None) -> None:
         """The run is over: pages close its answer; what came of it stands in the topic."""
-        about, revision = self._about.pop(run_id, None), self._revision.pop(run_id, 0)
-        self._to_pass.discard(run_id)
-        self._to_store.discard(run_id)
+        about, revision = self._about.get(run_id), self._revision.get(run_id, 0)
+        self.forget(run_id)
         self._stored_at.pop(run_id, None)
         if about is not None:
             self._pass(run_id, about, text or "", [], revision + 1, over=True, cut=cut)

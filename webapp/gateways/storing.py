@@ -124,6 +124,7 @@ class Storing:
             if not task.is_open:
                 return None
             RunningAnswer.end(session, gateway_id, str(task.run_id))
+            self.speaking.forget(str(task.run_id))
             task.adopt(session, ended.run_id, GOES_ON)
         if ended.run.tools:
             task.tools = list(ended.run.tools)

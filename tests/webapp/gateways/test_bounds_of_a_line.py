@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
 
+import gevent
 import pytest
 
 from models import exec_approvals
@@ -19,8 +20,9 @@ from webapp.gateways.courier import Courier
 from webapp.gateways.fleet import Fleet
 from webapp.gateways.inbox import Inbox
 from webapp.gateways.line import About, Line, NotHeld, now_utc
+from webapp.gateways.refusals import MethodRefused
 from webapp.gateways.speaking import Speaking
-from webapp.gateways.wire import Event
+from webapp.gateways.wire import Event, GatewayError
 
 NOBODY = cast(Any, None)
 
@@ -99,3 +101,32 @@ def test_the_reason_of_an_end_is_kept_short() -> None:
 def test_a_run_that_ends_while_it_is_being_stored_keeps_no_other_from_it(taken: Line) -> None:
     over = BufferedRun("r-1", "s", None, 0.0, 0.0)
     Speaking(taken, NOBODY)._store([over])  # nothing is known of it any more
+
+
+def test_a_busy_gateway_is_asked_again_in_time_and_nothing_is_kept_of_what_it_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    office, asked = line(g1=1), []
+    speaking = Speaking(office, NOBODY)
+    brings = Courier(office, 1, "office", speaking, NOBODY)
+    monkeypatch.setattr(brings, "_put_back", lambda id, why: None)
+    monkeypatch.setattr(Line, "is_open", True)
+    office.nudge = lambda: asked.append(brings._refusals) or brings.run()
+    refused = MethodRefused(GatewayError("UNAVAILABLE", "busy", retryable=True, retry_after=3600.0))
+    for number in range(3):
+        speaking.known(f"r-{number}", About(1, "office", number, 2, 3, "pilot", now_utc()))
+        brings._refused(cast(Any, SimpleNamespace(id=number, run_id=f"r-{number}")), refused)
+    assert speaking._about == {} and asked == [1, 1, 1]
+    alarm = brings._alarm
+    assert alarm is not None and not alarm.dead  # without another nudge
+    brings.stop()
+    gevent.joinall([alarm], timeout=10)
+    assert alarm.dead
+
+
+def test_no_more_runs_are_known_than_a_line_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.gateways.speaking.MOST_KNOWN", 3)
+    speaking = Speaking(line(), NOBODY)
+    for number in range(9):
+        speaking.known(f"r-{number}", About(1, "office", number, 2, 3, "pilot", now_utc()))
+    assert list(speaking._about) == ["r-6", "r-7", "r-8"]
