@@ -6,7 +6,23 @@ Pages, API and commands write what is *wanted*; the process that holds the gatew
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Boolean, Float, Index, Integer, String, Text, func, or_, select, text, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Float,
+    Index,
+    Integer,
+    String,
+    Text,
+    and_,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -218,10 +234,15 @@ class Gateway(Base):
         free = or_(cls.held_by.is_(None), cls.held_until.is_(None), cls.held_until <= func.clock_timestamp())
         taken = (
             update(cls)
-            .where(cls.id == id, cls.removed_at.is_(None), free)
+            .where(cls.id == id, or_(cls.removed_at.is_(None), cls.is_to_be_ended()), free)
             .values(held_by=process_id, hold_epoch=cls.hold_epoch + 1, held_until=_lease())
         )
         return session.execute(taken.returning(cls.hold_epoch)).scalar_one_or_none()
+
+    @classmethod
+    def is_to_be_ended(cls) -> ColumnElement[bool]:
+        """The condition for one with a process that somebody has to look after, be it wanted or not."""
+        return and_(cls.managed, cls.pid.is_not(None))
 
     @classmethod
     def renew(cls, session: Session, epochs: dict[int, int]) -> set[int]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from models.addressing import session_key
@@ -244,8 +244,8 @@ def take_over(session: Session, gateway: Gateway, now: datetime) -> None:
 def to_take(session: Session) -> dict[str, list[int]]:
     """Wanted gateways that nobody holds, by address; none whose address somebody else holds: one socket an address.
 
-    One whose process still runs is taken too when it is wanted no more, to be ended; and none whose process runs on
-    another machine of this hub.
+    One whose process still runs is taken too when it is wanted no more, or removed, to be ended; and none whose process
+    runs on another machine of this hub.
     """
     free = or_(Gateway.held_until.is_(None), Gateway.held_until <= func.clock_timestamp())
     other = aliased(Gateway)
@@ -254,8 +254,8 @@ def to_take(session: Session) -> dict[str, list[int]]:
     )
     there = exists().where(Process.host == Gateway.pid_host, Process.seen_at > func.clock_timestamp() - SEEN_WITHIN)
     here = or_(Gateway.pid_host.is_(None), Gateway.pid_host == host(), ~there)
-    due = or_(Gateway.wanted, and_(Gateway.managed, Gateway.pid.is_not(None)))
-    query = select(Gateway.address, Gateway.id).where(due, Gateway.removed_at.is_(None), free, here, ~taken)
+    due = or_(and_(Gateway.wanted, Gateway.removed_at.is_(None)), Gateway.is_to_be_ended())
+    query = select(Gateway.address, Gateway.id).where(due, free, here, ~taken, ~_ends_there())
     found: dict[str, list[int]] = {}
     for address, id in session.execute(query.order_by(Gateway.id)):
         found.setdefault(address, []).append(id)
@@ -265,8 +265,15 @@ def to_take(session: Session) -> dict[str, list[int]]:
 def to_join(session: Session, addresses: Collection[str]) -> dict[str, list[int]]:
     """Wanted gateways that nobody holds at these addresses, which the asker holds already."""
     free = or_(Gateway.held_until.is_(None), Gateway.held_until <= func.clock_timestamp())
-    mine = (Gateway.address.in_(list(addresses)), Gateway.wanted, Gateway.removed_at.is_(None), free)
+    mine = (Gateway.address.in_(list(addresses)), Gateway.wanted, Gateway.removed_at.is_(None), free, ~_ends_there())
     found: dict[str, list[int]] = {}
     for address, id in session.execute(select(Gateway.address, Gateway.id).where(*mine).order_by(Gateway.id)):
         found.setdefault(address, []).append(id)
     return found
+
+
+def _ends_there() -> ColumnElement[bool]:
+    """The condition for one on whose port a process runs whose gateway was removed: it is ended first."""
+    before = aliased(Gateway)
+    removed = (before.managed, before.pid.is_not(None), before.removed_at.is_not(None))
+    return exists().where(before.address == Gateway.address, before.id != Gateway.id, *removed)

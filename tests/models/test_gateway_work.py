@@ -7,6 +7,7 @@ import pytest
 from models import gateway_work
 from models.gateway import Gateway
 from models.gateway_work import Place
+from models.process import host
 from models.task import Task
 from models.topic import Topic
 from models.tray_item import TrayRoute
@@ -84,6 +85,26 @@ def test_what_is_held_at_an_address_is_joined_and_not_taken_by_another(harbor: H
     harbor.session.flush()
     assert harbor.gateway.address not in gateway_work.to_take(harbor.session)
     assert gateway_work.to_join(harbor.session, [harbor.gateway.address]) == {harbor.gateway.address: [twin.id]}
+
+
+def test_a_process_whose_gateway_was_removed_while_no_hub_ran_is_ended_before_another_takes_its_port(
+    harbor: Harbor,
+) -> None:
+    removed, session = harbor.gateway, harbor.session
+    removed.managed, removed.wanted, removed.pid, removed.pid_host = True, False, 4711, host()
+    removed.removed_at, removed.held_by, removed.held_until = harbor.cast.now, None, None
+    new = Gateway(name="New", url=removed.url, address=removed.address, managed=True)
+    session.add(new)
+    session.flush()
+    assert gateway_work.to_take(session)[removed.address] == [removed.id]
+    assert gateway_work.to_join(session, [removed.address]) == {}
+    assert Gateway.hold(session, removed.id, 1) is not None
+    removed.pid = None
+    session.flush()
+    assert gateway_work.to_join(session, [removed.address]) == {removed.address: [new.id]}
+    Gateway.release(session, removed.id, removed.hold_epoch)
+    assert Gateway.hold(session, removed.id, 1) is None
+    assert gateway_work.to_take(session)[removed.address] == [new.id]
 
 
 def test_untold_is_what_was_claimed_and_not_begun_for_a_while_and_what_is_asked_for(harbor: Harbor) -> None:
