@@ -43,7 +43,8 @@ def loss(session: Session, agent: Agent) -> Loss:
     """What would be lost if it were removed now."""
     sessions = select(func.count()).where(AgentSubscription.agent_id == agent.id)
     tasks = select(func.count()).where(Task.agent_id == agent.id, Task.finished_at.is_(None))
-    topics = select(func.count()).where(Topic.primary_agent_id == agent.id, Topic.archived_at.is_(None))
+    loses = (Topic.primary_agent_id == agent.id, Topic.archived_at.is_(None), Topic.chat_id.is_(None))
+    topics = select(func.count()).where(*loses)
     chats = select(func.count()).where(ChatSession.agent_id == agent.id, ChatSession.state != ChatState.DELETED)
     plugin = (AccessToken.user_id == agent.owner_id, AccessToken.plugin_at.is_not(None))
     valid = or_(AccessToken.expires_at.is_(None), AccessToken.expires_at > func.now())

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from models import agent_removal, gateway_changes
 from models.agent import Agent
 from models.broadcast import broadcast
+from models.chat_session import ChatSession, ChatState
 from models.gateway import Gateway
 from models.gateway_states import Happening
 from models.task import Task
@@ -29,6 +30,7 @@ class Loss(NamedTuple):
     agents: list[str]
     open_tasks: int
     topics: int
+    chats: int
     routes: int
     tray: int
 
@@ -40,12 +42,14 @@ def loss(session: Session, gateway: Gateway) -> Loss:
     ).all()
     ids = [row.id for row in agents]
     tasks = select(func.count()).where(Task.agent_id.in_(ids), Task.finished_at.is_(None))
-    topics = select(func.count()).where(Topic.primary_agent_id.in_(ids), Topic.archived_at.is_(None))
+    loses = (Topic.primary_agent_id.in_(ids), Topic.archived_at.is_(None), Topic.chat_id.is_(None))
+    topics = select(func.count()).where(*loses)
+    chats = select(func.count()).where(ChatSession.agent_id.in_(ids), ChatSession.state != ChatState.DELETED)
     routes = select(func.count()).where(TrayRoute.gateway_id == gateway.id)
     tray = select(func.count()).where(TrayItem.gateway_id == gateway.id, TrayItem.ended_at.is_(None))
     return Loss(
         sorted(row.handle for row in agents),
-        *(session.scalar(count) or 0 for count in (tasks, topics, routes, tray)),
+        *(session.scalar(count) or 0 for count in (tasks, topics, chats, routes, tray)),
     )
 
 
@@ -57,7 +61,7 @@ def remove(session: Session, id: int, by: User | None, now: datetime) -> Gateway
     gateway = gateway_changes.locked(session, id)
     why = WHY.format(by=gateway_changes.NOBODY if by is None else by.name, gateway=gateway.name)
     agent_ids = list(session.scalars(select(Agent.id).where(Agent.gateway_id == id, Agent.removed_at.is_(None))))
-    agent_removal.cancel_work(session, agent_ids, why, now)
+    agent_removal.cancel_work(session, agent_ids, why, now, ChatSession.agent_id.in_(agent_ids))
     for agent in Agent.locked(session, *agent_ids):
         agent.removed_at = now
         broadcast(session, "hub", "agents", agent=agent.id)

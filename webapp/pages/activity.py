@@ -159,7 +159,10 @@ def lines(user: User, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
     left, before = MOST_EXPORTED, asked.pop("before")
     while left > 0:
         with reading() as session:
-            query = history.narrowed(history.activity(user), before=before, **asked).order_by(Activity.id.desc())
+            still = User.by_id(session, user.id)  # as they are now: the line may be slow, and a role be taken
+            if still is None:
+                return
+            query = history.narrowed(history.activity(still), before=before, **asked).order_by(Activity.id.desc())
             rows = session.execute(query.limit(min(PIECE, left))).all()
         for row in rows:
             yield {name: getattr(row, name) for name in COLUMNS}

@@ -72,6 +72,8 @@ def said(user: User, topic_id: int) -> Iterator[dict[str, Any]]:
                 Topic.seen_by(session, user, topic_id)
             except NotFound:
                 return
+            if User.by_id(session, user.id) is None:
+                return
             rows = page_of_messages(session, topic_id, PIECE, after=after)
         for row in rows:
             yield {

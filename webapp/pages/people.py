@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from models import access, further, membership, withdrawal
 from models.access_token import AccessToken
+from models.agent import Agent
 from models.base import database_time
 from models.browser import Browser
 from models.database import reading, transaction
@@ -187,6 +188,8 @@ def show_one(id: int, status: int = 200, form: Form | None = None) -> flask.Resp
         browsers = Browser.of(session, user, now)
         tokens = [token for token in AccessToken.of(session, user) if token.is_valid(now)]
         agents = session.scalars(access.agents_of(user).limit(MOST_AGENTS)).all()
+        mine = Agent.visible_to(auth.person().id).where(Agent.id.in_([agent.id for agent in agents]))
+        seen = {agent.id for agent in session.scalars(mine)}
     return answer(
         "people/person.html",
         status,
@@ -196,6 +199,7 @@ def show_one(id: int, status: int = 200, form: Form | None = None) -> flask.Resp
         browsers=browsers,
         tokens=tokens,
         agents=agents,
+        seen=seen,
         gateways=user.is_at_least(Role.OPERATOR),
     )
 

@@ -16,11 +16,11 @@ from models.activity import Activity, ActivityKind
 from models.agent import Agent
 from models.base import database_time
 from models.database import transaction
-from models.user import Role
+from models.user import Role, User
 from tests.stage import Stage
 from tests.visitor import newcomer, words
 from webapp.pages import excerpt
-from webapp.pages.activity import cell
+from webapp.pages.activity import cell, lines
 
 
 @pytest.fixture
@@ -77,6 +77,19 @@ def test_from_where_somebody_else_did_it_is_for_operators(stage: Stage) -> None:
         assert "Ada allowed Bash." in shown and "10.9.8.7" not in shown and "127.0.0.1" in shown
         assert "10.9.8.7" in olga.get(page).text
     assert "/gateways/77" not in alice.get("/activity").text  # it would be refused
+
+
+def test_a_long_export_ends_with_the_right_to_it(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.pages.activity.PIECE", 1)
+    olga = newcomer(Role.OPERATOR, "Olga")
+    with transaction() as session:
+        for number in range(4):
+            Activity.record(session, ActivityKind.HUB, "tried", f"The hub tried {number}.")
+    found = lines(olga, {"kind": "hub", "before": None})
+    assert next(found)["text"] == "The hub tried 3."
+    with transaction() as session:
+        session.get_one(User, olga.id).role = Role.MEMBER
+    assert list(found) == []
 
 
 def rail(page: flask.Response) -> str:

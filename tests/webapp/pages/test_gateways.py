@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from models import gateway_agents, gateway_changes
+from models import chatting, gateway_agents, gateway_changes
 from models.access_token import AccessToken
 from models.agent import Agent
 from models.base import database_time
+from models.chat_session import ChatSession
 from models.database import transaction
 from models.gateway import Gateway
 from models.gateway_request import GatewayRequest, Verb
@@ -411,14 +412,17 @@ def test_removing_says_first_what_is_lost(stage: Stage, ops: User) -> None:
         owner = session.get_one(User, stage.alice.id)
         gateway = gateway_changes.locked(session, id)
         pilot = gateway_agents.add(session, ops, owner, "pilot", gateway, "main").id
+        chat = chatting.open_chat(session, owner, pilot, chatting.Chosen(), database_time(session)).chat.id
     stage.post("Count them", topic_id=stage.topic("Invoices", pilot))
     said = words(visitor.get(f"/gateways/{id}/remove"))
+    assert "One chat with it can be read, and not go on." in said
     assert "Its agent is removed: pilot. What it said stays." in said and "One open task is cancelled." in said
     assert "One topic loses its agent" in said and row(id).removed_at is None
     page = visitor.post(f"/gateways/{id}/remove", follow=True)
     assert "office is removed." in words(page) and visitor.get(f"/gateways/{id}").status_code == 404
     with transaction() as session:
         assert session.get_one(Agent, pilot).removed_at is not None
+        assert ChatSession.get(session, chat).state == "expired"
 
 
 # -- elsewhere ---------------------------------------------------------------------------------------------------------

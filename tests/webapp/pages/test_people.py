@@ -225,6 +225,13 @@ def test_removing_a_person_ends_all_that_was_theirs(app: flask.Flask, visitor: V
     assert visitor.get(f"/people/{bob.id}").status_code == 404
 
 
+def test_an_agent_that_the_admin_may_not_open_is_no_link(visitor: Visitor, bob: User) -> None:
+    with transaction() as session:
+        scout = registration.register(session, bob, "scout", "laptop", None, database_time(session)).agent.id
+    page = visitor.get(f"/people/{bob.id}")
+    assert "May give work to scout, through" in words(page) and f"/agents/{scout}" not in page.text
+
+
 def test_the_seats_of_who_is_removed_go_on(visitor: Visitor, ada: User, bob: User) -> None:
     with transaction() as session:
         mira = User.create(session, f"mira-{bob.id}@example.org", "Mira", Role.MEMBER)
