@@ -17,7 +17,12 @@ LONGEST = 500
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # Machines that hand out credentials to whoever asks from inside. Never a gateway, whatever the settings say.
-METADATA = frozenset(map(ipaddress.ip_address, ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192")))
+METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        ("169.254.169.254", "fd00:ec2::254", "100.100.100.200", "192.0.0.192", "168.63.129.16"),
+    )
+)
 LOOPBACK = ipaddress.IPv6Address("::1")  # lies in a reserved range, as it happens
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -78,7 +83,8 @@ def check_address(address: Address, host: str, hosts: Container[str]) -> None:
     nowhere = real.is_link_local or real.is_multicast or real.is_unspecified or (real.is_reserved and real != LOOPBACK)
     if nowhere or real in METADATA:
         raise _refused(f"{_shown(host, real)} is no address a gateway can have. Check the host in the URL.")
-    if real.is_global or host in hosts or str(real) in hosts:
+    is_public = real.is_global and not (isinstance(real, ipaddress.IPv6Address) and real.is_site_local)
+    if is_public or host in hosts or str(real) in hosts:
         return
     if real.is_loopback and is_own_machine(host):
         return
@@ -88,9 +94,14 @@ def check_address(address: Address, host: str, hosts: Container[str]) -> None:
 
 
 def is_own_machine(host: str) -> bool:
-    """Whether the host is written as this machine: localhost or a loopback address."""
+    """Whether the host is written as this machine: localhost or a loopback address.
+
+    One that a translator elsewhere would make of a loopback address (NAT64, 6to4) leads to that translator.
+    """
     literal = literal_address(host)
-    return unwrapped(literal).is_loopback if literal is not None else host == "localhost"
+    if isinstance(literal, ipaddress.IPv6Address):
+        return (literal.ipv4_mapped or literal).is_loopback
+    return literal.is_loopback if literal is not None else host == "localhost"
 
 
 def literal_address(host: str) -> Address | None:

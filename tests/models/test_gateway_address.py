@@ -70,12 +70,12 @@ def test_this_machine_and_public_wss_need_no_setting(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ws://a.example", "ws://8.8.8.8", "ws://10.0.0.7", "wss://10.0.0.7", "wss://[fd00::1]"]
+    "url", ["ws://a.example", "ws://8.8.8.8", "ws://10.0.0.7", "wss://10.0.0.7", "wss://[fd00::1]", "wss://[fec0::1]"]
 )
 def test_plain_ws_and_private_addresses_must_be_listed(url: str) -> None:
     with pytest.raises(UrlRefused, match="SWITCHYARD_GATEWAY_HOSTS"):
         check(url, NOWHERE)
-    assert check(url, hosts("a.example, 8.8.8.8, 10.0.0.0/8, fd00::/8")) == url
+    assert check(url, hosts("a.example, 8.8.8.8, 10.0.0.0/8, fd00::/8, fec0::/10")) == url
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,7 @@ def test_plain_ws_and_private_addresses_must_be_listed(url: str) -> None:
         "[2002:a9fe:a9fe::1]",
         "[::127.0.0.1]",
         "255.255.255.255",
+        "168.63.129.16",
     ],
 )
 def test_some_addresses_are_never_a_gateway_even_when_listed(host: str) -> None:
@@ -116,3 +117,11 @@ def test_localhost_may_lead_to_this_machine_and_nowhere_else() -> None:
     check_address(ipaddress.ip_address("::1"), "localhost", NOWHERE)
     with pytest.raises(UrlRefused):
         check_address(ipaddress.ip_address("10.0.0.1"), "localhost", NOWHERE)
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+@pytest.mark.parametrize("host", ["[64:ff9b::7f00:1]", "[2002:7f00:1::]"])
+def test_what_a_translator_elsewhere_calls_its_loopback_is_not_this_machine(scheme: str, host: str) -> None:
+    with pytest.raises(UrlRefused, match="SWITCHYARD_GATEWAY_HOSTS"):
+        check(f"{scheme}://{host}:18789", NOWHERE)
+    assert check("ws://[::ffff:127.0.0.1]:18789", NOWHERE) == "ws://[::ffff:7f00:1]:18789"

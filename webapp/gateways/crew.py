@@ -47,7 +47,7 @@ class Crew:
         self._behind: set[int] = set()
         # Gateways where it is being looked for what they have of our work: nothing new is sent there before.
         self._unsettled: set[int] = set()
-        line.nudge = self._deliver_all
+        line.nudge, line.missed = self._deliver_all, self.missed
 
     def start(self) -> None:
         """Begins to hear."""
@@ -95,7 +95,7 @@ class Crew:
         return True
 
     def missed(self) -> None:
-        """The gateway left out frames: what they said is in its histories."""
+        """The gateway left out frames, or we had no room for them: what they said is in its histories."""
         for gateway_id in list(self.couriers):
             self._behind.add(gateway_id)
             # Also while it is being done: the session that they belong to may have been read already.

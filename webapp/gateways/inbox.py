@@ -69,6 +69,7 @@ class Inbox:
         self._waiting: deque[Ended | ApprovalEvent] = deque()
         self._wordless: dict[str, Wordless] = {}
         self._unclear: dict[str, Unclear] = {}
+        self._left_out = False  # something did not fit
         self._there = Signal()
         self._greenlet: gevent.Greenlet | None = None
 
@@ -161,6 +162,7 @@ class Inbox:
     def _is_full(self, size: int) -> bool:
         full = len(self._waiting) >= MOST_WAITING or self.waiting_bytes + size > MOST_WAITING_BYTES
         self.line.buffer.figures.overflowed += full
+        self._left_out = self._left_out or full
         return full
 
     def _put(self, item: Ended | ApprovalEvent) -> None:
@@ -189,6 +191,9 @@ class Inbox:
                 self._insist(lambda item=item: self._take(item))  # type: ignore[misc]
                 self._waiting.popleft()
                 self.waiting_bytes -= _size(item)
+            if self._left_out:
+                self._left_out = False
+                self.line.missed()
             for wordless in [one for one in self._wordless.values() if clock() >= one.due_at()]:
                 self._insist(lambda one=wordless: self._ask(one))  # type: ignore[misc]
             for unclear in [one for one in self._unclear.values() if clock() >= one.next_at]:

@@ -38,6 +38,8 @@ class Line:
     connection: GatewayConnection | None = None
     # Called when work may go out: something has ended.
     nudge: Callable[[], None] = lambda: None
+    # Called when something that was said could not be kept: the histories tell it.
+    missed: Callable[[], None] = lambda: None
 
     @property
     def dialect(self) -> ModuleType:

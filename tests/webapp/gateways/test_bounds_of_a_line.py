@@ -6,6 +6,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import gevent
+import gevent.event
 import pytest
 
 from models import exec_approvals
@@ -130,3 +131,20 @@ def test_no_more_runs_are_known_than_a_line_may_have(monkeypatch: pytest.MonkeyP
     for number in range(9):
         speaking.known(f"r-{number}", About(1, "office", number, 2, 3, "pilot", now_utc()))
     assert list(speaking._about) == ["r-6", "r-7", "r-8"]
+
+
+def test_what_did_not_fit_is_asked_of_the_histories_once_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbox, "MOST_WAITING", 1)
+    mine, looked = line(), gevent.event.Event()
+    mine.missed = looked.set
+    box = Inbox(mine, NOBODY, NOBODY, NOBODY)
+    monkeypatch.setattr(box, "_take", lambda item: None)
+    for run_id in ("r-1", "r-2"):
+        payload = {"runId": run_id, "sessionKey": "s", "state": "final", "message": {"content": "words"}}
+        box.receive(NOBODY, Event("chat", payload))
+    assert mine.buffer.figures.overflowed == 1 and not looked.is_set()
+    box.start()
+    try:
+        assert looked.wait(timeout=20)
+    finally:
+        box.stop()
