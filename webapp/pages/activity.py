@@ -11,7 +11,7 @@ import msgspec
 
 from models import gateway_reading, history
 from models.activity import Activity, ActivityKind
-from models.database import reading, transaction
+from models.database import reading
 from models.user import Role, User
 from webapp.auth import person, signed_in
 from webapp.fragments import reader_zone
@@ -45,7 +45,7 @@ blueprint = flask.Blueprint("activity", __name__)
 def index() -> flask.Response:
     """The newest lines; `?kind=`, `?gateway=`, `?agent=`, `?user=` narrow them, `?before=<id>` goes further back."""
     user, asked = person(), filters()
-    with transaction() as session:
+    with reading() as session:
         query = history.narrowed(history.activity(user), **asked).order_by(Activity.id.desc())
         rows = session.execute(query.limit(PAGE + 1)).all()
         topics = history.topic_names(session, user, {row.topic_id for row in rows} - {None})

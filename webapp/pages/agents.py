@@ -224,7 +224,7 @@ def numbers(agent: Agent) -> dict[str, Any]:
 def page(id: int, form: Form, status: int = 200) -> flask.Response:
     """The page of one agent."""
     user = person()
-    with transaction() as session:
+    with reading() as session:
         agent = Agent.seen_by(session, user, id)
         now = database_time(session)
         row = session.execute(overview.agents(now, select(Agent).where(Agent.id == id))).one()

@@ -12,7 +12,7 @@ from models import plugins
 from models.access_token import AccessToken
 from models.base import database_time
 from models.creative import Level
-from models.database import transaction
+from models.database import reading, transaction
 from models.errors import Forbidden, Invalid
 from models.task import Task, TaskStatus
 from models.topic import Topic
@@ -46,7 +46,7 @@ def overview(form: Form, status: int = 200) -> flask.Response:
     """The list; `form` may be a refused one."""
     user, before = person(), KEY.fullmatch(flask.request.args.get("before", ""))
     key = None if before is None else (before[1] == "live", int(before[2]))
-    with transaction() as session:
+    with reading() as session:
         found = session.execute(plugins.sessions(user, database_time(session), key).limit(MOST + 1)).all()
     rows, more = found[:MOST], len(found) > MOST
     live = sum(1 for row in rows if row.live)

@@ -6,7 +6,7 @@ from typing import Any
 import flask
 
 from models.base import database_time
-from models.database import transaction
+from models.database import reading
 from models.errors import NotFound
 from models.topic import Topic
 from webapp.auth import person, signed_in
@@ -29,7 +29,7 @@ def shell() -> flask.Response:
 def beside(kind: str, id: int) -> dict[str, Any]:
     """Who is in the topic and what goes on there, and a chat's seat; nothing for one that is none of this person's."""
     user = person()
-    with transaction() as session:
+    with reading() as session:
         now = database_time(session)
         chat = chat_words.owned(session, user, id) if kind == "chats" else None
         try:

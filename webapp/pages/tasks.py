@@ -92,7 +92,7 @@ def show(id: int) -> flask.Response:
 def page(id: int, form: Form | None = None, status: int = 200) -> flask.Response:
     """The page of one task; `form` is the refused one that hands it to another agent."""
     user = person()
-    with transaction() as session:
+    with database.reading() as session:
         row = overview.task(session, user.id, id)
         if row is None:
             raise gone()

@@ -11,7 +11,7 @@ from models.base import database_time
 from models.broadcast import broadcast
 from models.chat_session import ChatSession
 from models.creative import Level
-from models.database import transaction
+from models.database import reading, transaction
 from models.errors import DatabaseAway, Invalid
 from models.reading import messages_by_id, page_of_messages, work_on
 from models.topic import Topic
@@ -99,7 +99,7 @@ def refused(id: int, form: Form) -> flask.Response:
 def route(id: int) -> flask.Response:
     """Who would take a text, in the words under the composer: {"html"}."""
     text, user = flask.request.args.get("text", "")[:QUESTION].replace("\x00", ""), person()
-    with transaction() as session:
+    with reading() as session:
         topic = Topic.seen_by(session, user, id)
         taking = conversation.listening(session, user, topic, text, database_time(session))
         line = conversation.route(topic, taking, text)
@@ -111,7 +111,7 @@ def route(id: int) -> flask.Response:
 def after(id: int) -> flask.Response:
     """What was said after the message `id` and what is being answered, without a page around it; 204 for nothing."""
     user, last = person(), asked("id") or 0
-    with transaction() as session:
+    with reading() as session:
         topic = Topic.seen_by(session, user, id)
         may_act = topic.creative(session).allows(session, user, Level.FEEDBACK)
         rows = page_of_messages(session, topic.id, MOST_AT_ONCE, after=last)
