@@ -5,7 +5,7 @@ A passing thing in an unlogged table: after a crash of the database it is empty,
 
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +16,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from models.base import Base, Born, Time
 from models.broadcast import broadcast
 
+# Each number of texts is a statement of its own, and five megabytes are enough for one.
+MOST_AT_ONCE = 25
 NUMBERS = ("gateway_id", "task_id", "topic_id", "agent_id", "revision")
 # Once a second for each gateway that speaks, so it is written out. Each text is a parameter by itself: as parts of one
 # array, signs to be quoted are looked for in every one of them.
@@ -71,25 +73,31 @@ class RunningAnswer(Base):
 
     @classmethod
     def put(cls, session: Session, sayings: Iterable[Saying], now: datetime) -> dict[tuple[int, str], int]:
-        """Stores the latest texts, in one statement, and nudges other processes. To be called once a second at most.
+        """Stores the latest texts, many in one statement, and nudges other processes. Once a second at most.
 
         Answers, by gateway and run, under which revision each is stored: the one given, or one more than the last where
         that is not less. Who takes a run over counts on from there, so that a page never takes an older text for a
         newer one.
         """
         said = sorted({(one.gateway_id, one.run_id[:200]): one for one in sayings}.items())
-        if not said:
-            return {}
-        values: dict[str, Any] = {name: [getattr(one, name) for _, one in said] for name in NUMBERS}
-        values |= {"run_id": [run_id for (_, run_id), _ in said], "tools": [json.dumps(one.tools) for _, one in said]}
-        values |= {f"text_{place}": one.text for place, (_, one) in enumerate(said)}
-        rows = session.execute(_put(len(said)), {**values, "now": now})
-        stored = {(row.gateway_id, row.run_id): row.revision for row in rows}
+        stored: dict[tuple[int, str], int] = {}
+        for start in range(0, len(said), MOST_AT_ONCE):
+            stored |= cls._put(session, said[start : start + MOST_AT_ONCE], now)
         for (gateway_id, run_id), one in said:
             if one.topic_id is not None:
                 ids = {"gateway": gateway_id, "run": run_id, "revision": stored[gateway_id, run_id]}
                 broadcast(session, f"topic:{one.topic_id}", "answer", **ids)
         return stored
+
+    @staticmethod
+    def _put(
+        session: Session, said: Sequence[tuple[tuple[int, str], Saying]], now: datetime
+    ) -> dict[tuple[int, str], int]:
+        values: dict[str, Any] = {name: [getattr(one, name) for _, one in said] for name in NUMBERS}
+        values |= {"run_id": [run_id for (_, run_id), _ in said], "tools": [json.dumps(one.tools) for _, one in said]}
+        values |= {f"text_{place}": one.text for place, (_, one) in enumerate(said)}
+        rows = session.execute(_put(len(said)), {**values, "now": now})
+        return {(row.gateway_id, row.run_id): row.revision for row in rows}
 
     @classmethod
     def end(cls, session: Session, gateway_id: int, run_id: str) -> None:

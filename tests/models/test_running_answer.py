@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from models import under_way
 from models.broadcast import Broadcast, noted
 from models.gateway import Gateway
-from models.running_answer import RunningAnswer, Saying
+from models.running_answer import MOST_AT_ONCE, RunningAnswer, Saying
 from tests.cast import Cast
 from tests.statements import counted
 
@@ -93,3 +93,10 @@ def test_what_many_runs_say_is_stored_in_one_statement(cast: Cast, office: Gatew
     assert (rows[office.id, "run-3"].tools, rows[office.id, "run-3"].topic_id) == (tools, None)
     assert len([nudge for nudge in noted(cast.session) if nudge.event == "answer"]) == 9
     assert RunningAnswer.put(cast.session, [], cast.now) == {}
+
+
+def test_what_very_many_runs_say_is_stored_in_parts(cast: Cast, office: Gateway) -> None:
+    many = [saying(cast, office, f"text {number}", f"run-{number:03}") for number in range(2 * MOST_AT_ONCE + 1)]
+    with counted() as statements:
+        stored = RunningAnswer.put(cast.session, many, cast.now)
+    assert len(statements) == 3 and stored == {(office.id, one.run_id): 1 for one in many}
