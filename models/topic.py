@@ -129,10 +129,13 @@ class Topic(TellsPeople, HearsRuns, Base):
     def move(self, session: Session, creative: Creative) -> None:
         """Puts it into another creative, with all that was said; its own agent stays if it may work there.
 
-        Raises WrongState for a session's own topic, and while somebody works here: an answer would find no way back.
+        Raises WrongState for a session's own topic, for a chat's, and while somebody works here: an answer would find
+        no way back.
         """
         if self.session_id is not None:
             raise WrongState("A topic that belongs to a plugin's session stays in the inbox of its owner.")
+        if self.chat_id is not None:
+            raise WrongState("A chat belongs to who opened it: it is not moved.")
         if session.scalars(select(Task.id).where(Task.topic_id == self.id, Task.finished_at.is_(None))).first():
             raise WrongState("There is open work in this topic. Wait until it is done, or cancel it; then move it.")
         for user_id in self.creative(session).reader_ids(session):

@@ -40,7 +40,7 @@ def show(id: int) -> flask.Response:
     with transaction() as session:
         topic = Topic.seen_by(session, user, id)
         if topic.chat_id is not None and ChatSession.owned_by(session, user.id, topic.chat_id).deleted_at is None:
-            return go_to("chats.show", id=topic.chat_id, **flask.request.args)
+            return go_to("chats.show", id=topic.chat_id, before=window.before, after=window.after, around=window.around)
         context = conversation.context(session, user, topic, database_time(session), window)
         if window.is_end and topic.last_message_id and "X-Looking-Again" not in flask.request.headers:
             mark_read(session, user, topic, topic.last_message_id)

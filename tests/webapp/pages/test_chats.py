@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import select, update
 
 from models import chatting
+from models.access_token import AccessToken
 from models.base import database_time
 from models.chat_session import ChatSession
 from models.chatting import Chosen
+from models.creative import Creative
 from models.database import transaction
 from models.task import Task
 from models.topic import Topic
@@ -54,6 +56,19 @@ def test_a_chat_is_opened_with_its_first_message_and_shows_its_seat(place: Place
     assert page.count("<textarea") == 1
     listed = words(visitor.get("/chats"))
     assert "One of your chats has a seat." in listed and "Compare three suppliers" in listed and "Answering" in listed
+
+
+def test_a_chats_topic_leads_to_the_chat_whatever_else_is_asked_and_is_not_moved(place: Place) -> None:
+    chat, visitor = place.open("Compare three"), place.visitor()
+    with transaction() as session:
+        topic = ChatSession.get(session, chat).topic_id
+        docs = Creative.create(session, session.get_one(User, place.mira.id), "Docs").id
+        _, token = AccessToken.create(session, session.get_one(User, place.mira.id), "t", database_time(session))
+    led = visitor.get(f"/topics/{topic}?around=7&id=5&endpoint=x&_scheme=gopher&_external=1")
+    assert (led.status_code, led.location) == (303, f"/chats/{chat}?around=7")
+    headers = {"Authorization": f"Bearer {token}"}
+    moved = visitor.client.patch(f"/api/v1/topics/{topic}", json={"creative_id": docs}, headers=headers)
+    assert (moved.status_code, moved.json["code"]) == (409, "wrong_state")
 
 
 def test_a_form_that_names_no_agent_loses_nothing(place: Place) -> None:
