@@ -53,6 +53,10 @@ ROLES: dict[Verb, Role | None] = {
 }
 
 
+# What a person has decided is told once the gateway is back; whoever waits for anything else looks at a page.
+INSISTS = (Verb.ABORT, Verb.RESOLVE_APPROVAL)
+
+
 class RequestStatus(StrEnum):
     """Where it stands."""
 
@@ -174,6 +178,14 @@ class GatewayRequest(Base):
         self.status, self.claimed_by, self.claimed_at = RequestStatus.PENDING, None, None
         session.flush()
         return True
+
+    @classmethod
+    def put_back_all(cls, session: Session, gateway_id: int, now: datetime) -> int:
+        """The process that held this gateway is gone: what it has claimed of `INSISTS` and not told; says how many."""
+        left = (cls.gateway_id == gateway_id, cls.status == RequestStatus.CLAIMED, cls.verb.in_(INSISTS))
+        again = update(cls).where(*left, cls.finished_at.is_(None), cls.deadline > now).returning(cls.id)
+        values = {"status": RequestStatus.PENDING, "claimed_by": None, "claimed_at": None}
+        return len(session.scalars(again.values(values)).all())
 
     @classmethod
     def expire(cls, session: Session, now: datetime) -> int:

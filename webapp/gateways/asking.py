@@ -13,7 +13,7 @@ from models.base import database_time
 from models.database import reading, repeated, transaction
 from models.errors import DatabaseAway, Refusal
 from models.gateway import Gateway
-from models.gateway_request import GatewayRequest, Verb
+from models.gateway_request import INSISTS, GatewayRequest, Verb
 from models.task import Task
 from webapp.gateways.approvals import FOLLOW_UP
 from webapp.gateways.connection import GatewayConnection
@@ -29,8 +29,6 @@ log = structlog.get_logger("gateways")
 TEST_STEP_SECONDS = 8.0
 ALREADY = "APPROVAL_ALREADY_RESOLVED"
 GONE = "APPROVAL_NOT_FOUND"
-# What a person has decided is told once the gateway is back; whoever waits for anything else looks at a page.
-INSISTS = (Verb.ABORT, Verb.RESOLVE_APPROVAL)
 NEEDS_PAIRING = "The token is right. Save it; then the gateway's owner approves this hub's device, once."
 
 

@@ -33,7 +33,9 @@ def hold(id: int, process_id: int) -> Gateway | None:
         if Gateway.hold(session, id, process_id) is None:
             return None
         row = session.get_one(Gateway, id)
-        gateway_work.take_over(session, row, database_time(session))
+        now = database_time(session)
+        gateway_work.take_over(session, row, now)
+        GatewayRequest.put_back_all(session, id, now)
         return row
 
 

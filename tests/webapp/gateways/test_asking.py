@@ -81,3 +81,12 @@ def test_a_late_stop_does_not_end_what_was_tried_again_since(cast: Cast, monkeyp
     assert stopped == []
     Asking(1, ())._abort_what_goes_on(line, str(task.session_key), str(task.run_id))
     assert [one["runId"] for one in stopped] == ["goes on"]
+
+
+def test_a_stop_that_was_claimed_by_a_hub_that_was_killed_is_told_by_the_next(database_url: str) -> None:
+    stop, reset = wish(Verb.ABORT), wish(Verb.RESET_SESSION)
+    assert [Asking(1, ()).claim(GATEWAY) is None for _ in range(2)] == [False, False]
+    with transaction() as session:
+        assert GatewayRequest.put_back_all(session, GATEWAY, database_time(session)) == 1
+    assert (status(stop), status(reset)) == (RequestStatus.PENDING, RequestStatus.CLAIMED)
+    carry_out(None)
