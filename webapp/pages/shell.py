@@ -188,7 +188,7 @@ def _exists(href: str) -> bool:
     return href in _paths(flask.current_app.url_map)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1)
 def _paths(map: Map) -> frozenset[str]:
     return frozenset(rule.rule for rule in map.iter_rules())
 
