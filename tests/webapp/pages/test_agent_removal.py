@@ -57,6 +57,8 @@ def test_what_is_lost_is_said_first_and_then_it_is_done(stage: Stage) -> None:
         assert AgentSubscription.of(session, stage.scout_id) == []
     assert alice.get(f"/agents/{stage.scout_id}").status_code == 404
     assert "Find out why" in words(alice.get(f"/topics/{stage.topic_id}"))
+    again = alice.post(f"/tasks/{task}/retry")
+    assert again.status_code == 409 and "Nothing was changed Its agent may no longer work here." in words(again)
 
 
 def test_a_token_that_has_expired_does_not_stay_valid(stage: Stage) -> None:
