@@ -20,7 +20,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -46,9 +45,22 @@ class Holder(NamedTuple):
     name: str
 
 
-# Asked by everything that is written for a gateway, so it is written out.
+# What is asked of it every few seconds, or with everything that is written for it, is written out.
 HELD = text(
     "SELECT id FROM gateways WHERE id = :id AND hold_epoch = :epoch AND held_until > clock_timestamp() FOR SHARE"
+)
+
+RENEW = text(
+    "UPDATE gateways SET held_until = clock_timestamp() + :lease"
+    " FROM unnest(CAST(:ids AS bigint[]), CAST(:epochs AS bigint[])) AS mine (id, epoch)"
+    " WHERE gateways.id = mine.id AND hold_epoch = mine.epoch AND held_by IS NOT NULL RETURNING gateways.id"
+)
+STANDS = text(
+    "UPDATE gateways SET latency_ms = now.latency, open_runs = now.runs, buffered_bytes = now.size"
+    " FROM (SELECT g.id, coalesce(CAST(:latency AS float), g.latency_ms), CAST(:runs AS integer), CAST(:size AS bigint)"
+    " FROM gateways g WHERE g.id = :id AND g.hold_epoch = :epoch) AS now (id, latency, runs, size)"
+    " WHERE gateways.id = now.id AND hold_epoch = :epoch"
+    " AND (latency_ms, open_runs, buffered_bytes) IS DISTINCT FROM (now.latency, now.runs, now.size)"
 )
 
 
@@ -249,13 +261,8 @@ class Gateway(Base):
         """Renews the leases {gateway id: epoch} in one statement; the ids of those that are still held."""
         if not epochs:
             return set()
-        mine = func.unnest(list(epochs), list(epochs.values())).table_valued("id", "epoch").render_derived()
-        renewed = (
-            update(cls)
-            .where(cls.id == mine.c.id, cls.hold_epoch == mine.c.epoch, cls.held_by.is_not(None))
-            .values(held_until=_lease())
-        )
-        return set(session.scalars(renewed.returning(cls.id)))
+        values = {"ids": list(epochs), "epochs": list(epochs.values()), "lease": timedelta(seconds=LEASE_SECONDS)}
+        return set(session.scalars(RENEW, values))
 
     @classmethod
     def release(cls, session: Session, id: int, epoch: int) -> None:
@@ -274,12 +281,8 @@ class Gateway(Base):
         cls, session: Session, id: int, epoch: int, latency_ms: float | None, open_runs: int, buffered_bytes: int
     ) -> None:
         """What its holder measures of it, in one statement. None: not measured yet. Written is only what is new."""
-        latency = func.coalesce(latency_ms, cls.latency_ms)
-        now = tuple_(latency, open_runs, buffered_bytes)
-        mine = (cls.id == id, cls.hold_epoch == epoch)
-        new = now.is_distinct_from(tuple_(cls.latency_ms, cls.open_runs, cls.buffered_bytes))
-        values = {"latency_ms": latency, "open_runs": open_runs, "buffered_bytes": buffered_bytes}
-        session.execute(update(cls).where(*mine, new).values(values).execution_options(synchronize_session=False))
+        figures = {"latency": latency_ms, "runs": open_runs, "size": buffered_bytes}
+        session.execute(STANDS, {"id": id, "epoch": epoch, **figures})
 
     @classmethod
     def to_hold(cls, session: Session) -> list[int]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Index, String, Text, exists, func, or_, select, text, update
+from sqlalchemy import BigInteger, Index, Select, String, Text, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -19,6 +19,7 @@ from models.base import Base, Born, Id, Time
 from models.broadcast import broadcast
 from models.errors import Forbidden
 from models.gateway import Gateway
+from models.prepared import prepared
 from models.sealed import Sealed
 from models.user import Role, User
 
@@ -150,16 +151,25 @@ class GatewayRequest(Base):
     @classmethod
     def waits(cls, session: Session, gateway_id: int | None, now: datetime) -> bool:
         """Whether something is asked of this gateway (None: of a draft) that nobody has claimed yet."""
+        return session.scalars(*cls._waiting(gateway_id, now)).first() is not None
+
+    @classmethod
+    @prepared
+    def _waiting(cls, gateway_id: int | None, now: datetime) -> Select[int]:
         which = cls.gateway_id.is_(None) if gateway_id is None else cls.gateway_id == gateway_id
-        mine = (which, cls.status == RequestStatus.PENDING, cls.deadline > now)
-        return session.scalars(select(cls.id).where(*mine).limit(1)).first() is not None
+        return select(cls.id).where(which, cls.status == RequestStatus.PENDING, cls.deadline > now).limit(1)
 
     @classmethod
     def of_unheld(cls, session: Session, now: datetime) -> list[int]:
         """Gateways of which something is asked and that nobody holds."""
+        return [id for id in session.scalars(*cls._of_unheld(now)) if id is not None]
+
+    @classmethod
+    @prepared
+    def _of_unheld(cls, now: datetime) -> Select[int | None]:
         held = exists().where(Gateway.id == cls.gateway_id, Gateway.held_until > func.clock_timestamp())
         mine = (cls.gateway_id.is_not(None), cls.status == RequestStatus.PENDING, cls.deadline > now, ~held)
-        return [id for id in session.scalars(select(cls.gateway_id).where(*mine).distinct()) if id is not None]
+        return select(cls.gateway_id).where(*mine).distinct()
 
     def done(self, session: Session, answer: dict[str, Any], now: datetime) -> None:
         """Stores the answer and wipes the arguments."""

@@ -5,9 +5,9 @@ A session key is an address and never a right: `place_of` says where what comes 
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, ColumnExpressionArgument, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from models.addressing import session_key
@@ -247,7 +247,11 @@ def to_take(session: Session) -> dict[str, list[int]]:
     One whose process still runs is taken too when it is wanted no more, or removed, to be ended; and none whose process
     runs on another machine of this hub.
     """
-    free = or_(Gateway.held_until.is_(None), Gateway.held_until <= func.clock_timestamp())
+    return _by_address(session, *_to_take())
+
+
+@prepared
+def _to_take() -> Select[str, int]:
     other = aliased(Gateway)
     taken = exists().where(
         other.address == Gateway.address, other.removed_at.is_(None), other.held_until > func.clock_timestamp()
@@ -255,19 +259,27 @@ def to_take(session: Session) -> dict[str, list[int]]:
     there = exists().where(Process.host == Gateway.pid_host, Process.seen_at > func.clock_timestamp() - SEEN_WITHIN)
     here = or_(Gateway.pid_host.is_(None), Gateway.pid_host == host(), ~there)
     due = or_(and_(Gateway.wanted, Gateway.removed_at.is_(None)), Gateway.is_to_be_ended())
-    query = select(Gateway.address, Gateway.id).where(due, free, here, ~taken, ~_ends_there())
-    found: dict[str, list[int]] = {}
-    for address, id in session.execute(query.order_by(Gateway.id)):
-        found.setdefault(address, []).append(id)
-    return found
+    return _unheld(due, here, ~taken)
 
 
 def to_join(session: Session, addresses: Collection[str]) -> dict[str, list[int]]:
     """Wanted gateways that nobody holds at these addresses, which the asker holds already."""
+    return _by_address(session, *_to_join(list(addresses)))
+
+
+@prepared
+def _to_join(addresses: Sequence[str]) -> Select[str, int]:
+    return _unheld(among(Gateway.address, addresses), Gateway.wanted, Gateway.removed_at.is_(None))
+
+
+def _unheld(*which: ColumnExpressionArgument[bool]) -> Select[str, int]:
     free = or_(Gateway.held_until.is_(None), Gateway.held_until <= func.clock_timestamp())
-    mine = (Gateway.address.in_(list(addresses)), Gateway.wanted, Gateway.removed_at.is_(None), free, ~_ends_there())
+    return select(Gateway.address, Gateway.id).where(*which, free, ~_ends_there()).order_by(Gateway.id)
+
+
+def _by_address(session: Session, query: Select[str, int], values: dict[str, Any]) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
-    for address, id in session.execute(select(Gateway.address, Gateway.id).where(*mine).order_by(Gateway.id)):
+    for address, id in session.execute(query, values):
         found.setdefault(address, []).append(id)
     return found
 
