@@ -73,7 +73,7 @@ def _inside(config: Config, engine: Engine) -> Iterator[Check]:
         return
     with transaction() as session:
         yield from list(checks.of_rows(session, database_time(session), config))
-    for name, ok, said, fix in doctor_gateways.checks(config.data_dir):
+    for name, ok, said, fix in doctor_gateways.checks():
         yield Check(name, "pass" if ok else "fail", said, fix)
     yield _accounts()
 

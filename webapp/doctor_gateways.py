@@ -1,4 +1,4 @@
-"""What `doctor` looks at for gateways that run on this machine: command, Node, port, room on the disk."""
+"""What `doctor` looks at for gateways that run on this machine: command, Node, port."""
 
 import re
 import shutil
@@ -18,7 +18,6 @@ from webapp import ports
 NODE = {24: 16, 26: 1}
 NODE_NEEDED = "24.16, 26.1 or newer"
 NODE_USERS = ("openclaw", "openclaw.mjs", "npx", "node")
-DISK_BYTES = 1 << 30
 ASK_SECONDS = 10.0
 VERSION = re.compile(r"v?(\d+)\.(\d+)")
 
@@ -26,8 +25,8 @@ VERSION = re.compile(r"v?(\d+)\.(\d+)")
 Finding = tuple[str, bool, str, str | None]
 
 
-def checks(data_dir: Path) -> Iterator[Finding]:
-    """Three checks for each gateway of this machine, and one for the disk that holds their logs."""
+def checks() -> Iterator[Finding]:
+    """Three checks for each gateway of this machine."""
     shown = (Gateway.name, Gateway.command, Gateway.port, Gateway.pid)
     with reading() as session:
         query = select(*shown).where(Gateway.managed, Gateway.removed_at.is_(None)).order_by(func.lower(Gateway.name))
@@ -38,8 +37,6 @@ def checks(data_dir: Path) -> Iterator[Finding]:
         if program is not None and Path(row.command[0]).name in NODE_USERS:
             yield _node(row, program)
         yield _port(row)
-    if rows:
-        yield _disk(data_dir)
 
 
 def _command(row: Any, program: str | None) -> Finding:
@@ -96,11 +93,3 @@ def _family(pid: int) -> set[int]:
         return {pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))}
     except psutil.Error:
         return {pid}
-
-
-def _disk(data_dir: Path) -> Finding:
-    free = shutil.disk_usage(data_dir if data_dir.is_dir() else "/").free
-    words = f"{free / (1 << 30):.1f} GiB are free for {data_dir}."
-    if free < DISK_BYTES:
-        return "disk", False, words, "Make room: gateways keep sessions, and the hub keeps their logs."
-    return "disk", True, words, None

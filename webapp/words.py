@@ -134,6 +134,11 @@ def whole(number: int) -> str:
     return "Both" if number == 2 else f"All {spelled(number)}"
 
 
+def one(word: str) -> str:
+    """ "a member", "an admin"."""
+    return f"{'an' if word[:1] in 'aeiou' else 'a'} {word}"
+
+
 def listed(names: Iterable[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     items = list(names)
@@ -172,7 +177,7 @@ def install(env: Environment, now: Callable[[], datetime], zone: Callable[[], tz
     env.filters["duration"] = lambda seconds: span(timedelta(seconds=seconds))
     env.filters["share"] = lambda until, begun: share(now(), until, begun)
     env.filters["clock"] = lambda at, seconds=False: clock(at, zone(), seconds)
-    for plain in (utc, iso, count, spelled, listed, span):
+    for plain in (utc, iso, count, spelled, one, listed, span):
         env.filters[plain.__name__] = plain
     env.globals["plural"] = plural
     env.globals["hub_now"] = now

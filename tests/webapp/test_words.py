@@ -124,3 +124,8 @@ def test_a_hundred_agents_of_one_first_letter_all_get_their_own() -> None:
     for number in range(100):
         taken.append(words.initials(f"s{number}", "agent", taken))
     assert len(set(taken)) == 100
+
+
+@pytest.mark.parametrize(("role", "said"), [("member", "a member"), ("admin", "an admin"), ("operator", "an operator")])
+def test_a_role_has_its_article(role: str, said: str) -> None:
+    assert words.one(role) == said

@@ -31,7 +31,7 @@ def show() -> flask.Response:
     user, config = person(), hub().config
     with reading() as session:
         found = [*checks.of_settings(config), *checks.of_rows(session, database_time(session), config)]
-    for name, ok, said, fix in doctor_gateways.checks(config.data_dir):
+    for name, ok, said, fix in doctor_gateways.checks():
         found.append(Check(name, "pass" if ok else "fail", said, fix))
     return answer(
         "doctor/doctor.html",

@@ -12,7 +12,7 @@ from models.database import transaction
 from models.errors import Invalid, NameTaken, NotFound
 from models.one_time_link import LinkKind, OneTimeLink
 from models.user import User, check_email, check_name
-from webapp import auth
+from webapp import auth, words
 from webapp.acting import acted
 from webapp.pages.forms import Form, answer
 from webapp.pages.sign_in import let_in
@@ -120,7 +120,7 @@ def join(found: OneTimeLink, secret: str, form: Form, template: str) -> flask.Re
             link = usable(session, LinkKind(found.kind), secret, now, lock=True)
             user = User.create(session, email, form["name"], link.role, password_hash)
             link.use(now)
-            acted(session, user, "account_made", f"made an account, as {user.role}.")
+            acted(session, user, "account_made", f"made an account, as {words.one(user.role)}.")
     except (Invalid, NameTaken) as refusal:
         return answer(template, 422, form=form.refused(refusal), link=found, secret=secret)
     return welcome(user, "account_made")

@@ -13,7 +13,7 @@ from models.database import reading, transaction
 from models.errors import Forbidden, Invalid, NameTaken, NotFound, WrongState
 from models.one_time_link import OneTimeLink
 from models.user import Role, User
-from webapp import auth, avatars
+from webapp import auth, avatars, words
 from webapp.acting import acted
 from webapp.advance import advance_due_topics
 from webapp.hub import hub
@@ -50,7 +50,7 @@ def invite() -> flask.Response:
         with transaction() as session:
             now = database_time(session)
             link, secret = OneTimeLink.invite(session, form["email"], form["role"], auth.person(), now)
-            acted(session, auth.person(), "invited", f"invited {link.email} as {link.role}.")
+            acted(session, auth.person(), "invited", f"invited {link.email} as {words.one(link.role)}.")
     except (Invalid, NameTaken) as refusal:
         return show_all(422, form.refused(refusal))
     log.info("invited", link=link.id, by=auth.person().id)

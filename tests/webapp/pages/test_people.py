@@ -65,13 +65,13 @@ def test_an_invitation_is_shown_once_as_a_link_that_works(app: flask.Flask, visi
     assert made.status_code == 201
     [path] = set(LINK.findall(made.text))
     people = visitor.get("/people")
-    assert "carl@example.org as viewer" in words(people)
+    assert "carl@example.org as a viewer" in words(people)
     assert LINK.findall(people.text) == []
     guest = Visitor(app)
     guest.get(path)
     assert guest.post(path, name="Carl", password=PASSWORD).status_code == 303
     assert "One person" not in words(visitor.get("/people"))
-    assert "carl@example.org as viewer" not in words(visitor.get("/people"))
+    assert "carl@example.org as a viewer" not in words(visitor.get("/people"))
 
 
 def test_an_invitation_can_be_taken_back(app: flask.Flask, visitor: Visitor) -> None:

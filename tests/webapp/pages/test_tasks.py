@@ -38,7 +38,7 @@ def test_the_list_holds_what_is_open_and_others_by_address(stage: Stage) -> None
     page = alice.get("/tasks?status=failed")
     assert listed(page) == [failed] and "The disk is full" in words(page)
     assert listed(alice.get("/tasks?status=nonsense")) == [open_]
-    assert "No task that you may read is done." in words(alice.get("/tasks?status=done"))
+    assert "No task is done yet" in words(alice.get("/tasks?status=done"))
 
 
 def test_the_list_goes_on_behind_its_last_row_and_costs_the_same(stage: Stage) -> None:
