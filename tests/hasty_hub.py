@@ -1,4 +1,4 @@
-"""`python -m tests.hasty_hub`: the hub itself, but its supervisors wait for seconds where they would for a minute.
+"""The hub itself, but its supervisors wait for seconds where they would for a minute.
 
 The figures are set before anything is imported that reads them.
 """
@@ -6,8 +6,6 @@ The figures are set before anything is imported that reads them.
 from gevent import monkey
 
 monkey.patch_all()
-
-import sys  # noqa: E402
 
 from models import gateway_states  # noqa: E402
 from webapp.gateways import greeting, probes  # noqa: E402
@@ -21,7 +19,6 @@ from webapp.gateways import local  # noqa: E402
 local.POLLS, local.POLL_SECONDS, local.HEALTH_SECONDS = 4, 0.5, 2.0
 local.SLOW_START_SECONDS, local.COOL_DOWN_SECONDS, local.RESTART_SECONDS = 4.0, 0.5, 0.2
 
-import wsgi  # noqa: E402
+from wsgi import main  # noqa: E402
 
-if __name__ == "__main__":
-    sys.exit(wsgi.main())
+__all__ = ["main"]

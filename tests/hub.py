@@ -1,4 +1,4 @@
-"""A real hub in a process of its own, on a database of its own: for journeys."""
+"""A real hub in a process of its own, on a database of its own: for journeys. tests/warm.py makes the process."""
 
 import contextlib
 import http.client
@@ -8,8 +8,6 @@ import pathlib
 import queue
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import urllib.parse
@@ -25,6 +23,7 @@ from models.base import database_time
 from models.passwords import hash_password
 from models.user import User
 from tests.conditions import until
+from tests.warm import Warm
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KEY = "a-test-key-that-is-long-enough-for-everybody"
@@ -37,7 +36,7 @@ class RunningHub:
     Without a URL it uses the embedded database.
     """
 
-    program: tuple[str, ...] = ("wsgi.py",)
+    program = "wsgi"
 
     def __init__(self, database_url: str | None, port: int = 0, **settings: str) -> None:
         self.database_url = database_url
@@ -45,7 +44,7 @@ class RunningHub:
         self.port = port
         self.url = ""
         self.output: list[str] = []
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Warm | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="hub-")
 
     def __enter__(self) -> "RunningHub":
@@ -74,14 +73,8 @@ class RunningHub:
             "SWITCHYARD_PORT": str(self.port),
             **{f"SWITCHYARD_{name.upper()}": value for name, value in self.settings.items()},
         }
-        self._process = subprocess.Popen(
-            [sys.executable, *self.program],
-            cwd=ROOT,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=open(pathlib.Path(self._folder.name) / "log", "a"),  # noqa: SIM115 (the process has it)
-        )
+        with (self.data_dir / "log").open("a") as log:
+            self._process = Warm(self.program, cwd=ROOT, env=environment, stderr=log)
         lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, args=(self._process, lines), daemon=True).start()
         ready = lines.get(timeout=90)
@@ -90,7 +83,7 @@ class RunningHub:
         self.url = ready.rsplit(" ", 1)[-1].strip()
         self.port = urllib.parse.urlsplit(self.url).port or 0
 
-    def _read(self, process: subprocess.Popen[str], lines: "queue.Queue[str]") -> None:
+    def _read(self, process: Warm, lines: "queue.Queue[str]") -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.output.append(line.rstrip())
@@ -186,7 +179,7 @@ class RunningHub:
 class HastyHub(RunningHub):
     """One whose supervisors wait for seconds where they would for a minute."""
 
-    program = ("-m", "tests.hasty_hub")
+    program = "tests.hasty_hub"
 
 
 def person(email: str, name: str, role: str = "member") -> tuple[int, str]:

@@ -24,6 +24,7 @@ from models.access_token import AccessToken
 from models.base import database_time
 from models.database import transaction
 from models.user import Role, User
+from tests import warm
 from tests.conditions import until
 from tests.postgres import server
 from tests.visitor import PASSWORD, newcomer
@@ -42,10 +43,7 @@ def command(database_url: str, tmp_path: Path) -> Command:
 
     def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
         given = {"DATABASE_URL": database_url, "DATA_DIR": str(tmp_path / "data"), **settings}
-        process = [sys.executable, "-m", "webapp.cli", *arguments]
-        return subprocess.run(
-            process, cwd=tmp_path, env=environment(**given), input=stdin, capture_output=True, text=True, check=False
-        )
+        return warm.run("webapp.cli", arguments, cwd=tmp_path, env=environment(**given), stdin=stdin)
 
     return run
 
@@ -375,10 +373,7 @@ class Served:
 
     def command(self, *arguments: str, stdin: str = "") -> str:
         """What a command beside the hub printed."""
-        process = [sys.executable, "-m", "webapp.cli", *arguments]
-        done = subprocess.run(
-            process, env=self.environment, cwd="/", input=stdin, capture_output=True, text=True, check=False
-        )
+        done = warm.run("webapp.cli", arguments, cwd="/", env=self.environment, stdin=stdin)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

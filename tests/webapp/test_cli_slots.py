@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from models.chat_slot import ChatSlot
 from models.database import transaction
 from models.gateway_request import GatewayRequest, Verb
 from models.user import Role
+from tests import warm
 from tests.seats import Seats
 from tests.visitor import newcomer
 
@@ -29,8 +29,7 @@ def gateway(database_url: str) -> str:
 def slots(database_url: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     plain = {name: value for name, value in os.environ.items() if not name.startswith("SWITCHYARD_")}
     given = {**plain, "SWITCHYARD_DATABASE_URL": database_url, "SWITCHYARD_DATA_DIR": str(folder / "data")}
-    process = [sys.executable, "-m", "webapp.cli", "slots", "set", *arguments]
-    return subprocess.run(process, cwd=folder, env=given, capture_output=True, text=True, check=False)
+    return warm.run("webapp.cli", ["slots", "set", *arguments], cwd=folder, env=given)
 
 
 def test_it_replaces_the_pool_and_prints_the_id_of_each_seat(database_url: str, tmp_path: Path, gateway: str) -> None:
