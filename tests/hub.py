@@ -8,6 +8,8 @@ import pathlib
 import queue
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import urllib.parse
@@ -44,7 +46,7 @@ class RunningHub:
         self.port = port
         self.url = ""
         self.output: list[str] = []
-        self._process: Warm | None = None
+        self._process: Warm | subprocess.Popen[str] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="hub-")
 
     def __enter__(self) -> "RunningHub":
@@ -74,7 +76,13 @@ class RunningHub:
             **{f"SWITCHYARD_{name.upper()}": value for name, value in self.settings.items()},
         }
         with (self.data_dir / "log").open("a") as log:
-            self._process = Warm(self.program, cwd=ROOT, env=environment, stderr=log)
+            if "workers" in self.settings:  # all its processes begin from nothing
+                started: dict[str, Any] = {"cwd": ROOT, "env": environment, "stderr": log}
+                self._process = subprocess.Popen(
+                    [sys.executable, "wsgi.py"], stdout=subprocess.PIPE, text=True, **started
+                )
+            else:
+                self._process = Warm(self.program, cwd=ROOT, env=environment, stderr=log)
         lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, args=(self._process, lines), daemon=True).start()
         ready = lines.get(timeout=90)
@@ -83,7 +91,7 @@ class RunningHub:
         self.url = ready.rsplit(" ", 1)[-1].strip()
         self.port = urllib.parse.urlsplit(self.url).port or 0
 
-    def _read(self, process: Warm, lines: "queue.Queue[str]") -> None:
+    def _read(self, process: Warm | subprocess.Popen[str], lines: "queue.Queue[str]") -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self.output.append(line.rstrip())

@@ -1,7 +1,7 @@
 """Processes that begin with everything imported: forks of one that imported it once, as that takes a second of CPU.
 
 Each runs the `main` of its program with arguments, environment, folder and files of its own, and ends by itself. From
-nothing, as `python -m ...`, begin the hubs of tests/webapp/test_cli.py and every process beside the first one of a hub.
+nothing begin hubs of several processes all the same, and `switchyard run` in tests/webapp/test_cli.py.
 """
 
 import _socket
