@@ -18,6 +18,11 @@ document.addEventListener("turbo:before-render", event => {
   }
 })
 
+// Turbo puts a refused page at its top after the focus went to the field that needs it; on a long page that is out of sight.
+document.addEventListener("turbo:render", () => requestAnimationFrame(() => {
+  document.querySelector("[autofocus][aria-invalid]")?.scrollIntoView({ block: "nearest" })
+}))
+
 function closeMenus(except = null) {
   for (const menu of document.querySelectorAll("details.me[open], details.menu[open]")) {
     if (menu !== except) menu.open = false

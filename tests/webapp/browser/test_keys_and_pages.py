@@ -55,3 +55,17 @@ def test_a_theme_chosen_in_settings_holds_on_the_next_page_without_a_reload(page
     page.click(".nav >> text=Now")
     page.wait_for_selector("h1:text('Now')")
     assert page.evaluate("[window.stays, document.documentElement.dataset.theme]") == [True, "dark"]
+
+
+def test_the_field_that_a_refusal_is_about_is_in_sight(page: Page, address: str) -> None:
+    template, context = pages()["form.html"]
+    refused = ENV.get_template(template).render(**context)
+    page.set_viewport_size({"width": 1280, "height": 320})
+    page.goto(f"{address}/form.html")
+    page.evaluate("window.stays = true")
+    page.route("**/gateways", lambda route: fulfil(route, refused.replace("office", "attic"), status=422))
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#field-name")).to_have_value("attic")
+    expect(page.locator("#field-url")).to_be_focused()
+    expect(page.locator("#field-url")).to_be_in_viewport()
+    assert page.evaluate("window.stays && scrollY > 0")
