@@ -3,11 +3,12 @@
 One statement each, however many rows there are.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, case, exists, func, or_, select, true, tuple_
+from sqlalchemy import Row, Select, and_, case, exists, func, literal_column, or_, select, true, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from models import behind_gateway
@@ -54,7 +55,8 @@ def topics_in_full(user_id: int, archived: bool = False, within: int | None = No
     `within`: only those of this creative.
     """
     speaker, spoken = aliased(User), aliased(Agent)
-    working = exists().where(Task.topic_id == Topic.id, one_of(Task.status, RUNNING))
+    running = select(Task.id).where(Task.topic_id == Topic.id, one_of(Task.status, RUNNING)).limit(1)
+    working = running.scalar_subquery().is_not(None)  # looked up for each row shown: `EXISTS` reads all that run first
     return (
         topics(user_id, archived)
         .where(true() if within is None else Topic.creative_id == within)
@@ -265,15 +267,21 @@ def page_of_topics(
 ) -> Rows:
     """The first of `topics_in_full`; `before`: of those less active than at this time, or then and of a lower id."""
     at, id = before or (None, None)
-    return rows(session, *_in_full(user_id, limit, archived, within, at, id))
+    return rows(session, *_in_full(limit)(user_id, archived, within, at, id))
 
 
-@prepared
-def _in_full(
-    user_id: int, limit: int, archived: bool, within: int | None, at: datetime | None, id: int | None
-) -> Select[*tuple[Any, ...]]:
-    found = topics_in_full(user_id, archived, within).limit(limit)
-    return found if at is None else found.where(tuple_(Topic.active_at, Topic.id) < tuple_(at, id))
+@functools.cache
+def _in_full(limit: int) -> Callable[..., tuple[Select[*tuple[Any, ...]], dict[str, Any]]]:
+    """With its limit, one of few, written out: one that is a parameter has Postgres plan all anew each time."""
+
+    @prepared
+    def page(
+        user_id: int, archived: bool, within: int | None, at: datetime | None, id: int | None
+    ) -> Select[*tuple[Any, ...]]:
+        found = topics_in_full(user_id, archived, within).limit(literal_column(str(limit)))
+        return found if at is None else found.where(tuple_(Topic.active_at, Topic.id) < tuple_(at, id))
+
+    return page
 
 
 def readable_creatives(session: Session, user_id: int, limit: int) -> Rows:
