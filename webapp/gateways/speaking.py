@@ -68,12 +68,12 @@ class Speaking:
         self._revision.pop(run_id, None)
         self._to_pass.discard(run_id)
         self._to_store.discard(run_id)
+        self._stored_at.pop(run_id, None)
 
     def ended(self, run_id: str, cut: str | None = None, text: str | None = None) -> None:
         """The run is over: pages close its answer; what came of it stands in the topic."""
         about, revision = self._about.get(run_id), self._revision.get(run_id, 0)
         self.forget(run_id)
-        self._stored_at.pop(run_id, None)
         if about is not None:
             self._pass(run_id, about, text or "", [], revision + 1, over=True, cut=cut)
 

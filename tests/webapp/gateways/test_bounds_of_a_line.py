@@ -125,6 +125,17 @@ def test_a_busy_gateway_is_asked_again_in_time_and_nothing_is_kept_of_what_it_re
     assert alarm.dead
 
 
+def test_nothing_is_kept_of_a_run_that_goes_on_under_another_id(taken: Line) -> None:
+    speaking = Speaking(taken, NOBODY)
+    taken.buffer.hear("r-1", "agent:main:s", "main", 0.0, text="so far")
+    speaking.known("r-1", About(1, "office", None, 2, 3, "pilot", now_utc()))
+    speaking._to_store.add("r-1")
+    speaking._store_all()
+    assert list(speaking._stored_at) == ["r-1"]
+    speaking.forget("r-1")
+    assert speaking._stored_at == {} and speaking._about == {}
+
+
 def test_no_more_runs_are_known_than_a_line_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("webapp.gateways.speaking.MOST_KNOWN", 3)
     speaking = Speaking(line(), NOBODY)
