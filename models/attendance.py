@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from models import overview
 from models.agent import Agent
 from models.message import Message
-from models.prepared import one_of, prepared, rows
+from models.prepared import Few, one_of, prepared, rows
 from models.reading import earlier_in, newest_first
 from models.task import Task
 from models.task_status import RUNNING
@@ -24,7 +24,7 @@ def readers(session: Session, creative_id: int) -> Sequence[Row[Any]]:
 
 
 @prepared
-def _readers(creative_id: int, limit: int) -> Select[*tuple[Any, ...]]:
+def _readers(creative_id: int, limit: Few) -> Select[*tuple[Any, ...]]:
     return overview.readers(creative_id).limit(limit)
 
 
@@ -34,7 +34,7 @@ def agents(session: Session, creative_id: int, now: datetime) -> Sequence[Row[An
 
 
 @prepared
-def _agents(creative_id: int, now: datetime, limit: int) -> Select[*tuple[Any, ...]]:
+def _agents(creative_id: int, now: datetime, limit: Few) -> Select[*tuple[Any, ...]]:
     return overview.agents(now, Agent.usable_in(creative_id)).limit(limit)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from models.agent import Agent
 from models.gateway import Gateway
 from models.permission_request import ApprovalStatus, PermissionRequest
-from models.prepared import among, prepared, rows
+from models.prepared import Few, among, prepared, rows
 from models.topic import Topic
 from models.user import Role, User
 
@@ -74,7 +74,7 @@ def waiting(session: Session, user: User, limit: int, ids: Sequence[int] | None 
 
 
 @prepared
-def _waiting(user_id: int, decides: bool, limit: int, ids: Sequence[int] | None) -> Select[*tuple[Any, ...]]:
+def _waiting(user_id: int, decides: bool, limit: Few, ids: Sequence[int] | None) -> Select[*tuple[Any, ...]]:
     found = asked(user_id, decides).where(PermissionRequest.id.in_(_open_of(user_id, decides)))
     if ids is not None:
         found = found.where(among(PermissionRequest.id, ids))
@@ -88,7 +88,7 @@ def over(session: Session, user: User, statuses: Sequence[str], limit: int, befo
 
 @prepared
 def _over(
-    user_id: int, decides: bool, statuses: Sequence[str], limit: int, before: int | None
+    user_id: int, decides: bool, statuses: Sequence[str], limit: Few, before: int | None
 ) -> Select[*tuple[Any, ...]]:
     theirs = PermissionRequest.inbox_by(user_id, decides).with_only_columns(PermissionRequest.id)
     found = asked(None, False).where(PermissionRequest.id.in_(theirs), among(PermissionRequest.status, statuses))

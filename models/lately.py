@@ -16,7 +16,7 @@ from models.creative import Creative
 from models.gateway import Gateway
 from models.message import Message, Source
 from models.permission_request import PermissionRequest
-from models.prepared import prepared, rows
+from models.prepared import Few, prepared, rows
 from models.task import Task, TaskStatus
 from models.topic import Topic
 from models.user import Role, User
@@ -36,7 +36,7 @@ def acts(session: Session, user: User, since: datetime, limit: int) -> Rows:
 
 
 @prepared
-def _acts(user_id: int, reads_all: bool, since: datetime, limit: int) -> Select[*tuple[Any, ...]]:
+def _acts(user_id: int, reads_all: bool, since: datetime, limit: Few) -> Select[*tuple[Any, ...]]:
     newest = select(Activity).order_by(Activity.id.desc()).limit(NEWEST).subquery()
     line = aliased(Activity, newest)
     columns = (line.id, line.at, line.kind, line.event, line.text, line.detail)
@@ -57,7 +57,7 @@ def ended(session: Session, user: User, since: datetime, limit: int) -> Rows:
 
 
 @prepared
-def _ended(user_id: int, since: datetime, limit: int) -> Select[*tuple[Any, ...]]:
+def _ended(user_id: int, since: datetime, limit: Few) -> Select[*tuple[Any, ...]]:
     return (
         select(
             Task.id,
@@ -81,7 +81,7 @@ def unasked(session: Session, user: User, since: datetime, limit: int) -> Rows:
 
 
 @prepared
-def _unasked(user_id: int, since: datetime, limit: int) -> Select[*tuple[Any, ...]]:
+def _unasked(user_id: int, since: datetime, limit: Few) -> Select[*tuple[Any, ...]]:
     newest = select(Message).order_by(Message.id.desc()).limit(NEWEST).subquery()
     said = aliased(Message, newest)
     return (

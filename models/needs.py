@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from models import overview
 from models.creative import Creative
 from models.message import Message
-from models.prepared import one_of, prepared, rows
+from models.prepared import Few, one_of, prepared, rows
 from models.task import Task, TaskStatus
 from models.task_event import TaskEvent
 from models.task_status import SuspendedFor
@@ -34,7 +34,7 @@ def standing_still(session: Session, user_id: int, limit: int) -> Rows:
 
 
 @prepared
-def _standing_still(user_id: int, limit: int) -> Select[*tuple[Any, ...]]:
+def _standing_still(user_id: int, limit: Few) -> Select[*tuple[Any, ...]]:
     silent = and_(Task.status == TaskStatus.DELEGATED, Task.why.is_not(None))
     held = and_(Task.status == TaskStatus.SUSPENDED, one_of(Task.suspended_for, HELD), Task.until.is_not(None))
     mine = (Task.finished_at.is_(None), Message.user_id == user_id, or_(silent, held))
@@ -47,7 +47,7 @@ def fruitless(session: Session, user_id: int, since: datetime, limit: int) -> Ro
 
 
 @prepared
-def _fruitless(user_id: int, since: datetime, limit: int) -> Select[*tuple[Any, ...]]:
+def _fruitless(user_id: int, since: datetime, limit: Few) -> Select[*tuple[Any, ...]]:
     later = aliased(Message)
     asked_again = exists().where(later.topic_id == Task.topic_id, later.user_id == user_id, later.id > Task.message_id)
     by_hub = exists().where(
@@ -72,7 +72,7 @@ def unrouted(session: Session, user_id: int, since: datetime, limit: int) -> Row
 
 
 @prepared
-def _unrouted(user_id: int, since: datetime, limit: int) -> Select[*tuple[Any, ...]]:
+def _unrouted(user_id: int, since: datetime, limit: Few) -> Select[*tuple[Any, ...]]:
     later = aliased(Message)
     again = exists().where(later.topic_id == Message.topic_id, later.user_id == user_id, later.id > Message.id)
     return (

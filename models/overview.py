@@ -3,12 +3,11 @@
 One statement each, however many rows there are.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, case, exists, func, literal_column, or_, select, true, tuple_
+from sqlalchemy import Row, Select, and_, case, exists, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from models import behind_gateway
@@ -17,7 +16,7 @@ from models.agent_subscription import AgentSubscription
 from models.creative import Creative, CreativeShare, Level
 from models.gateway import Gateway
 from models.message import Message
-from models.prepared import one_of, prepared, rows
+from models.prepared import Few, one_of, prepared, rows
 from models.reading import later_in, oldest_first, standing
 from models.task import Task
 from models.task_status import RUNNING, WAITING
@@ -242,7 +241,7 @@ def _task(user_id: int, id: int) -> Select[*tuple[Any, ...]]:
 
 
 @prepared
-def _tasks_of(user_id: int, status: str | None, limit: int, before: int | None) -> Select[*tuple[Any, ...]]:
+def _tasks_of(user_id: int, status: str | None, limit: Few, before: int | None) -> Select[*tuple[Any, ...]]:
     found = tasks(user_id).where(Task.finished_at.is_(None) if status is None else Task.status == status).limit(limit)
     return found if before is None else found.where(Task.id < before)
 
@@ -253,7 +252,7 @@ def agents_for(session: Session, user_id: int, now: datetime, limit: int) -> Row
 
 
 @prepared
-def _agents_for(user_id: int, now: datetime, limit: int) -> Select[*tuple[Any, ...]]:
+def _agents_for(user_id: int, now: datetime, limit: Few) -> Select[*tuple[Any, ...]]:
     return agents(now, Agent.visible_to(user_id)).limit(limit)
 
 
@@ -267,21 +266,15 @@ def page_of_topics(
 ) -> Rows:
     """The first of `topics_in_full`; `before`: of those less active than at this time, or then and of a lower id."""
     at, id = before or (None, None)
-    return rows(session, *_in_full(limit)(user_id, archived, within, at, id))
+    return rows(session, *_in_full(user_id, limit, archived, within, at, id))
 
 
-@functools.cache
-def _in_full(limit: int) -> Callable[..., tuple[Select[*tuple[Any, ...]], dict[str, Any]]]:
-    """With its limit, one of few, written out: one that is a parameter has Postgres plan all anew each time."""
-
-    @prepared
-    def page(
-        user_id: int, archived: bool, within: int | None, at: datetime | None, id: int | None
-    ) -> Select[*tuple[Any, ...]]:
-        found = topics_in_full(user_id, archived, within).limit(literal_column(str(limit)))
-        return found if at is None else found.where(tuple_(Topic.active_at, Topic.id) < tuple_(at, id))
-
-    return page
+@prepared
+def _in_full(
+    user_id: int, limit: Few, archived: bool, within: int | None, at: datetime | None, id: int | None
+) -> Select[*tuple[Any, ...]]:
+    found = topics_in_full(user_id, archived, within).limit(limit)
+    return found if at is None else found.where(tuple_(Topic.active_at, Topic.id) < tuple_(at, id))
 
 
 def readable_creatives(session: Session, user_id: int, limit: int) -> Rows:
@@ -290,5 +283,5 @@ def readable_creatives(session: Session, user_id: int, limit: int) -> Rows:
 
 
 @prepared
-def _creatives(user_id: int, limit: int) -> Select[*tuple[Any, ...]]:
+def _creatives(user_id: int, limit: Few) -> Select[*tuple[Any, ...]]:
     return creatives(user_id).limit(limit)

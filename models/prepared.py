@@ -8,7 +8,8 @@
     session.scalars(*_open_in([topic.id], None))
 
 The function sees parameters in place of its arguments: it may compare them and add to them, and cannot look at them. A
-bool, and an argument that is None, it sees as they are. It runs once for each such shape, and for each set of timers.
+bool, and an argument that is None, it sees as they are, and a `Few` written out. It runs once for each such shape, and
+for each set of timers.
 What changes rows names its arguments otherwise than the columns: a column's name stands for its new value.
 """
 
@@ -19,7 +20,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any, ParamSpec, TypeVar, TypeVarTuple, cast
+from typing import Annotated, Any, ParamSpec, TypeVar, TypeVarTuple, cast
 
 from sqlalchemy import (
     BigInteger,
@@ -42,6 +43,10 @@ P = ParamSpec("P")
 Statement = TypeVar("Statement")
 Columns = TypeVarTuple("Columns")
 
+# A number of few values, such as a limit. As a parameter Postgres takes it for a tenth of all rows, and so plans the
+# statement anew each time it is asked.
+Few = Annotated[int, "written out"]
+
 WORD = re.compile("[a-z_]+")
 KINDS: dict[Any, Any] = {
     int: BigInteger(),
@@ -55,7 +60,8 @@ KINDS: dict[Any, Any] = {
 
 def prepared(build: Callable[P, Statement]) -> Callable[P, tuple[Statement, dict[str, Any]]]:
     """A function that gives the statement with its values, as `Session.execute(*...)` takes them."""
-    kinds = _kinds(build)
+    hints = typing.get_type_hints(build, include_extras=True)
+    kinds = {name: _kind(hints.get(name, bool)) for name in inspect.signature(build).parameters}
     built: dict[Any, Statement] = {}
 
     @functools.wraps(build)
@@ -65,7 +71,8 @@ def prepared(build: Callable[P, Statement]) -> Callable[P, tuple[Statement, dict
         shape = (rules(), *given, *shown.items())
         if shape not in built:
             places = {name: bindparam(name, type_=kinds[name]) for name in given if name not in shown}
-            built[shape] = cast(Any, build)(**places, **shown)
+            few = {name: literal_column(str(int(shown[name])), BigInteger) for name in shown if hints.get(name) == Few}
+            built[shape] = cast(Any, build)(**places, **{**shown, **few})
         return built[shape], {
             name: list(value) if isinstance(kinds[name], ARRAY) else value
             for name, value in given.items()
@@ -93,16 +100,11 @@ def one_of(column: Any, words: Collection[str]) -> ColumnElement[bool]:
     return column.in_([literal_column(f"'{word}'", String) for word in words])
 
 
-def _kinds(build: Callable[..., Any]) -> dict[str, Any]:
-    """The type of each argument; None for what is seen as it is. Raises TypeError for what is neither."""
-    hints = typing.get_type_hints(build)
-    return {name: _kind(hints.get(name, bool)) for name in inspect.signature(build).parameters}
-
-
 def _kind(hint: Any) -> Any:
+    """The type of an argument; None for what is seen as it is. Raises TypeError for what is neither."""
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     [kind] = [option for option in options if option is not types.NoneType]
-    if kind is bool:
+    if kind in (bool, Few):
         return None
     if kind not in KINDS:
         raise TypeError(f"A prepared statement takes no {kind}.")

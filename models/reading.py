@@ -29,7 +29,7 @@ from models.agent import Agent, AgentKind
 from models.agent_subscription import AgentSubscription
 from models.gateway import Gateway
 from models.message import Message, Source
-from models.prepared import among, prepared, rows
+from models.prepared import Few, among, prepared, rows
 from models.task import Task, TaskMessage
 from models.task_status import TaskStatus
 from models.topic import Topic
@@ -148,12 +148,12 @@ def page_of_messages(
 
 
 @prepared
-def _later(topic_id: int, id: int, limit: int) -> Select[*tuple[Any, ...]]:
+def _later(topic_id: int, id: int, limit: Few) -> Select[*tuple[Any, ...]]:
     return said().where(later_in(Message, topic_id, id)).order_by(*oldest_first(Message)).limit(limit)
 
 
 @prepared
-def _earlier(topic_id: int, id: int, limit: int) -> Select[*tuple[Any, ...]]:
+def _earlier(topic_id: int, id: int, limit: Few) -> Select[*tuple[Any, ...]]:
     return said().where(earlier_in(Message, topic_id, id)).order_by(*newest_first(Message)).limit(limit)
 
 

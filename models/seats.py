@@ -12,7 +12,7 @@ from models.chat_pool import ChatPool
 from models.chat_session import LIVE, ChatSession, ChatState
 from models.chat_slot import ChatSlot
 from models.gateway import Gateway
-from models.prepared import among, prepared, rows
+from models.prepared import Few, among, prepared, rows
 from models.task import Task
 from models.topic import Topic
 from models.user import User
@@ -44,7 +44,7 @@ def page_of_chats(session: Session, user_id: int, archived: bool, limit: int) ->
 
 
 @prepared
-def _page(user_id: int, archived: bool, limit: int) -> Select[*tuple[Any, ...]]:
+def _page(user_id: int, archived: bool, limit: Few) -> Select[*tuple[Any, ...]]:
     return by_use(user_id, archived).limit(limit)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from models import gateway_reading, inbox, overview, seats, tray
 from models.creative import Creative
-from models.prepared import prepared, rows
+from models.prepared import Few, prepared, rows
 from models.sign_in_attempt import SignInAttempt
 from models.task import Task
 from models.topic import Topic
@@ -44,7 +44,7 @@ def seen_by(session: Session, user: User, most_topics: int) -> Surroundings:
 
 
 @prepared
-def _newest(user_id: int, limit: int) -> Select[*tuple[Any, ...]]:
+def _newest(user_id: int, limit: Few) -> Select[*tuple[Any, ...]]:
     return overview.topics(user_id).limit(limit)
 
 

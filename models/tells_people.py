@@ -17,7 +17,7 @@ from models.agent_subscription import AgentSubscription
 from models.database import rules
 from models.gateway import Holder
 from models.hands_over import HandsOver
-from models.prepared import prepared
+from models.prepared import Few, prepared
 from models.task import Task, TaskStatus
 
 # A plugin that lost its socket is back within a second or two: who says that at once says it for nothing.
@@ -103,7 +103,7 @@ def _absences(session: Session, now: datetime) -> list[tuple[int, int]]:
 
 
 @prepared
-def _due(now: datetime, limit: int) -> Select[int]:
+def _due(now: datetime, limit: Few) -> Select[int]:
     there = exists().where(AgentSubscription.agent_id == Task.agent_id, AgentSubscription.live(now))
     may_go = select(Task.topic_id, Task.advance_due_at.label("at")).where(Task.advance_due_at <= now)
     returned = select(Task.topic_id, Task.untold_at).where(Task.untold_at.is_not(None), there)

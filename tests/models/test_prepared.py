@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models import database
 from models.agent_subscription import AgentSubscription
 from models.database import Rules
-from models.prepared import among, one_of, prepared, rows
+from models.prepared import Few, among, one_of, prepared, rows
 from models.topic import Topic
 from tests.cast import Cast
 
@@ -37,6 +37,20 @@ def test_a_statement_is_put_together_once_for_each_shape(cast: Cast) -> None:
     assert (names([one, two], two), names([one, two], one)) == (["One"], [])
     assert names([one, two], None, True) == []
     assert built == [(True, False), (False, False), (True, True)]
+
+
+@prepared
+def _first(limit: Few) -> Select[str]:
+    return select(Topic.name).order_by(Topic.id).limit(limit)
+
+
+def test_a_limit_is_written_out(cast: Cast) -> None:
+    for name in ("One", "Two", "Three"):
+        Topic.create(cast.session, cast.docs, name)
+    statement, values = _first(2)
+    assert values == {} and "LIMIT 2" in str(statement)
+    assert (len(rows(cast.session, statement, values)), len(rows(cast.session, *_first(1)))) == (2, 1)
+    assert _first(2)[0] is statement
 
 
 def test_rows_see_what_was_not_written_yet(cast: Cast) -> None:
